@@ -1,0 +1,220 @@
+package sim
+
+import (
+	"strings"
+	"time"
+
+	"fivetuple/sim/netem"
+	"fivetuple/stack"
+	"fivetuple/trace"
+)
+
+// end is where a pipe begins or ends: an interface, a switch port, a device.
+type end interface {
+	host() string      // whose it is, for the trace
+	name() string      // "eth0", "port1", "ft0"
+	ethernet() bool    // whether packets have Ethernet headers
+	connect(out *pipe) // sets the pipe that leaves here
+	receive(f *flight) // takes an arriving packet
+	owner(s *trace.Summary, inbound bool) trace.Origin
+}
+
+// pipe is one direction of a link.
+type pipe struct {
+	link     *Link
+	from, to end
+	dir      *netem.Direction
+	rules    bool          // a rule may look at the bytes
+	least    time.Duration // no packet arrives sooner after it was sent
+	free     *flight       // flights that have landed, for reuse
+}
+
+func newPipe(l *Link, from, to end, cfg netem.Config, least time.Duration, seed uint64, rules ...netem.Model) (*pipe, error) {
+	d, err := netem.NewDirection(cfg, stack.Stream(seed, "link", l.name, from.host(), from.name()), rules...)
+	if err != nil {
+		return nil, err
+	}
+	return &pipe{link: l, from: from, to: to, dir: d, rules: len(rules) > 0, least: least}, nil
+}
+
+// flight is one copy of a packet between the two ends of a pipe.
+type flight struct {
+	ev      event
+	pipe    *pipe
+	pkt     stack.Packet
+	num     uint64
+	copy    int
+	corrupt bool
+	seen    *sighting // what the trace knows of it; nil when nobody listens
+	next    *flight
+}
+
+// sighting is what the copies of a packet share in the trace.
+type sighting struct {
+	ev     event
+	pipe   *pipe
+	cause  trace.ID // what sent it
+	id     trace.ID // its event
+	origin trace.Origin
+	body   trace.Packet
+}
+
+// send decides what happens to a packet that leaves its sender now.
+func (p *pipe) send(pkt stack.Packet) {
+	w := p.link.w
+	w.packets++
+	now := w.loop.now
+	np := netem.Packet{Len: pkt.Len()}
+	var seen *sighting
+	if w.bus.Enabled() {
+		seen = p.sight(pkt)
+		np.Data = seen.body.Data
+	} else if p.rules {
+		np.Data = pkt.Bytes()
+	}
+	num := w.packets
+	v, copies := p.dir.Send(now, &np)
+	if v.Drop == "" && copies[0].Drop != "" {
+		v.Drop = copies[0].Drop
+	}
+	if seen != nil {
+		seen.body.Note = v.Note
+		start := now
+		if v.Drop == "" {
+			start = copies[0].Start
+		}
+		seen.at(start, v.Drop)
+	}
+	for n := range copies {
+		c := &copies[n]
+		if c.Drop != "" {
+			if n > 0 && seen != nil {
+				seen.duplicateDropped(c.Drop)
+			}
+			continue
+		}
+		p.fly(pkt, num, n, c, seen)
+	}
+	pkt.Release()
+}
+
+// fly schedules the arrival of one copy.
+func (p *pipe) fly(pkt stack.Packet, num uint64, n int, c *netem.Copy, seen *sighting) {
+	f := p.free
+	if f == nil {
+		f = &flight{pipe: p}
+		f.ev.act = f
+	} else {
+		p.free = f.next
+	}
+	f.num, f.copy, f.seen, f.corrupt = num, n, seen, len(c.Corrupt) > 0
+	if f.corrupt {
+		data := pkt.Bytes()
+		for _, bit := range c.Corrupt {
+			data[bit/8] ^= 0x80 >> (bit % 8)
+		}
+		f.pkt = stack.NewPacket(data)
+	} else {
+		f.pkt = pkt.Clone()
+	}
+	w := p.link.w
+	w.loop.schedule(&f.ev, max(c.Arrive, w.loop.now+p.least))
+}
+
+// fire implements [action]: the copy arrives.
+func (f *flight) fire() {
+	f.pipe.to.receive(f)
+	f.pkt, f.seen = stack.Packet{}, nil
+	f.next, f.pipe.free = f.pipe.free, f
+}
+
+// sight records a packet for the trace.
+func (p *pipe) sight(pkt stack.Packet) *sighting {
+	w := p.link.w
+	s := &sighting{pipe: p, cause: w.bus.Cause()}
+	s.ev.act = s
+	s.body = trace.Packet{
+		What: trace.Sent, Num: w.packets, Link: p.link.name, Iface: p.from.name(), Peer: p.to.host(),
+		Data: pkt.Bytes(), Ethernet: p.from.ethernet(),
+	}
+	s.body.Summary = trace.Decode(s.body.Data, s.body.Ethernet)
+	s.body.Retransmit = w.flows.Note(&s.body.Summary)
+	s.origin = p.from.owner(&s.body.Summary, false)
+	return s
+}
+
+// at puts the packet into the trace when its first bit leaves.
+func (s *sighting) at(start time.Duration, drop string) {
+	w := s.pipe.link.w
+	if drop != "" {
+		s.body.What, s.body.Reason = trace.Dropped, drop
+	}
+	if start <= w.loop.now {
+		s.fire()
+		return
+	}
+	w.loop.schedule(&s.ev, start)
+}
+
+// fire implements [action].
+func (s *sighting) fire() {
+	s.id = s.pipe.link.w.bus.EmitCaused(s.cause, s.origin, &s.body)
+}
+
+// duplicateDropped notes that a copy made by the link found the queue full.
+func (s *sighting) duplicateDropped(why string) {
+	s.body.Note = strings.TrimPrefix(s.body.Note+", its duplicate dropped: "+why, ", ")
+}
+
+// delivered puts the arrival into the trace and makes it the cause of what
+// follows.
+func (f *flight) delivered(w *World) {
+	if f.seen == nil {
+		return
+	}
+	body := f.seen.body
+	body.What, body.Reason, body.Copy = trace.Delivered, "", f.copy
+	to := f.pipe.to
+	body.Iface, body.Peer = to.name(), f.pipe.from.host()
+	if f.corrupt {
+		body.Data = f.pkt.Bytes()
+	}
+	w.bus.SetCause(w.bus.EmitCaused(f.seen.id, to.owner(&body.Summary, true), &body))
+}
+
+// The methods below make an interface a link end.
+
+func (i *iface) host() string      { return i.h.Name() }
+func (i *iface) name() string      { return i.stack.Name() }
+func (i *iface) ethernet() bool    { return i.stack.MAC() != nil }
+func (i *iface) connect(out *pipe) { i.pipe = out }
+
+func (i *iface) owner(s *trace.Summary, inbound bool) trace.Origin {
+	local, remote := s.Src, s.Dst
+	if inbound {
+		local, remote = remote, local
+	}
+	return i.h.originOf(s.Proto, local, remote)
+}
+
+// receive hands an arriving packet to the stack.
+func (i *iface) receive(f *flight) {
+	w := i.h.w
+	f.delivered(w)
+	var bad uint64
+	if f.corrupt {
+		bad = i.h.stack.ChecksumErrors()
+	}
+	taken := i.stack.Deliver(f.pkt)
+	i.h.stack.Settle()
+	if f.corrupt && f.seen != nil && (!taken || i.h.stack.ChecksumErrors() > bad) {
+		body := f.seen.body
+		body.What, body.Reason, body.Iface, body.Peer = trace.Dropped, "corrupted: checksum error at "+i.host(), i.name(), f.pipe.from.host()
+		w.bus.Emit(trace.Origin{Host: i.host()}, &body)
+	}
+	if f.seen != nil {
+		s := &f.seen.body.Summary
+		i.h.stack.SampleTuple(trace.FiveTuple{Proto: s.Proto, Local: s.Dst, Remote: s.Src})
+	}
+	i.h.flush(nil, false)
+}

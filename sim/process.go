@@ -1,0 +1,225 @@
+package sim
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"fivetuple/sockapi"
+	"fivetuple/trace"
+)
+
+// thread is a coroutine that runs one thread of a process. It runs only
+// between resume and park, on the loop's goroutine.
+type thread struct {
+	w      *World
+	h      *Host
+	p      *sockapi.Proc
+	order  int // spawn order in the world: ties are resumed in it
+	daemon bool
+
+	next  func() (struct{}, bool)
+	stop  func()
+	yield func(struct{}) bool
+
+	timer  event
+	parked bool
+	queued bool // in World.ready
+	woken  bool
+	cause  trace.ID // what woke it
+	call   string   // the call it is blocked in, for the deadlock report
+	done   bool
+}
+
+var _ sockapi.Parker = (*thread)(nil)
+
+// killed unwinds a coroutine whose world is closed.
+type killed struct{}
+
+// SpawnConfig describes a process.
+type SpawnConfig struct {
+	// Name is the process's name, as ss -p shows it.
+	Name string
+	// Daemon marks a process that is expected to wait for ever, such as a
+	// server's accept loop: it is not reported as deadlocked.
+	Daemon bool
+	// At is when the process starts.
+	At time.Duration
+}
+
+// Spawn starts a process now.
+func (h *Host) Spawn(name string, fn func(*sockapi.Proc) error) *sockapi.Process {
+	return h.SpawnConfig(SpawnConfig{Name: name}, fn)
+}
+
+// SpawnConfig starts a process.
+func (h *Host) SpawnConfig(cfg SpawnConfig, fn func(*sockapi.Proc) error) *sockapi.Process {
+	h.spawnDaemon, h.spawnAt = cfg.Daemon, cfg.At
+	defer func() { h.spawnDaemon, h.spawnAt = false, 0 }()
+	ps := sockapi.NewProcess(h, cfg.Name, h.NextPID(), fn)
+	h.procs = append(h.procs, ps)
+	h.w.bus.Emit(trace.Origin{Host: h.Name(), Proc: cfg.Name, PID: ps.PID}, &trace.Process{What: "start", Name: cfg.Name})
+	return ps
+}
+
+// Start implements [sockapi.Kernel].
+func (h *Host) Start(p *sockapi.Proc, fn func(*sockapi.Proc) error) sockapi.Parker {
+	w := h.w
+	t := &thread{w: w, h: h, p: p, order: w.spawned, daemon: h.spawnDaemon}
+	if w.current != nil {
+		t.daemon = w.current.daemon // threads and children are what their parent is
+		if !slices.Contains(h.procs, p.Process) {
+			h.procs = append(h.procs, p.Process)
+		}
+	}
+	w.spawned++
+	w.threads = append(w.threads, t)
+	t.timer.act = (*threadTimer)(t)
+	t.next, t.stop = iter.Pull(func(yield func(struct{}) bool) {
+		t.yield = yield
+		defer t.end()
+		if err := fn(p); err != nil {
+			w.fail(fmt.Errorf("%s on %s: %w", p.Name, h.Name(), err))
+		}
+	})
+	if w.bus.Enabled() {
+		t.cause = w.bus.Cause()
+	}
+	if h.spawnAt > w.loop.now {
+		t.parked = true
+		w.loop.schedule(&t.timer, h.spawnAt)
+	} else {
+		t.enqueue()
+	}
+	return t
+}
+
+// fail records that a process has failed: the run ends.
+func (w *World) fail(err error) { w.failed = append(w.failed, err) }
+
+func (t *thread) end() {
+	if r := recover(); r != nil {
+		if _, ok := r.(killed); !ok {
+			panic(r)
+		}
+		t.done = true
+		return
+	}
+	t.done = true
+	t.p.Exit()
+	t.h.flush(nil, true)
+	t.w.threads = slices.DeleteFunc(t.w.threads, func(o *thread) bool { return o == t })
+	if t.p.Live() == 0 {
+		t.h.procs = slices.DeleteFunc(t.h.procs, func(ps *sockapi.Process) bool { return ps == t.p.Process })
+		t.w.bus.Emit(trace.Origin{Host: t.h.Name(), Proc: t.p.Name, PID: t.p.PID}, &trace.Process{What: "exit", Name: t.p.Name})
+	}
+}
+
+func (t *thread) kill() {
+	if !t.done {
+		t.done = true
+		t.stop()
+	}
+}
+
+// resume lets the thread run until it parks or ends.
+func (t *thread) resume() {
+	t.queued = false
+	if t.done {
+		return
+	}
+	t.w.bus.SetCause(t.cause)
+	prev := t.w.current
+	t.w.current = t
+	t.next()
+	t.w.current = prev
+	t.h.flush(nil, false)
+}
+
+func (t *thread) enqueue() {
+	if !t.queued {
+		t.queued = true
+		t.w.ready = append(t.w.ready, t)
+	}
+}
+
+// Park implements [sockapi.Parker].
+func (t *thread) Park(deadline time.Duration) bool {
+	if !t.woken {
+		if deadline != sockapi.NoDeadline {
+			t.w.loop.schedule(&t.timer, deadline)
+		}
+		t.parked = true
+		if !t.yield(struct{}{}) {
+			panic(killed{})
+		}
+		t.parked = false
+		t.w.loop.cancel(&t.timer)
+	}
+	woken := t.woken
+	t.woken = false
+	return woken
+}
+
+// Wake implements [sockapi.Parker].
+func (t *thread) Wake() {
+	if t.woken {
+		return
+	}
+	t.woken = true
+	if t.parked {
+		if t.w.bus.Enabled() {
+			t.cause = t.w.bus.Cause()
+		}
+		t.enqueue()
+	}
+}
+
+// threadTimer is a thread's deadline.
+type threadTimer thread
+
+// fire implements [action].
+func (tt *threadTimer) fire() {
+	t := (*thread)(tt)
+	t.cause = 0
+	if t.w.bus.Enabled() && t.p != nil {
+		t.w.bus.DeferCause(trace.Origin{Host: t.h.Name(), Proc: t.p.Name, PID: t.p.PID, Thread: t.p.Thread}, 0,
+			&trace.Timer{Name: "deadline", Armed: t.w.loop.now})
+		t.cause = t.w.bus.Cause()
+	}
+	t.enqueue()
+}
+
+// DeadlockError reports that nothing can happen any more although processes
+// are still waiting.
+type DeadlockError struct {
+	At      time.Duration
+	Waiting []string // "curl on client waits in recv(3, 100)"
+}
+
+// Error lists who waits for what.
+func (e *DeadlockError) Error() string {
+	return fmt.Sprintf("deadlock at %v: no packet is in flight and no timer is armed, but\n  %s",
+		e.At, strings.Join(e.Waiting, "\n  "))
+}
+
+// deadlock returns a DeadlockError if a thread that is no daemon is blocked.
+func (w *World) deadlock() error {
+	var waiting []string
+	for _, t := range w.threads {
+		if t.daemon || t.done {
+			continue
+		}
+		who := fmt.Sprintf("%s on %s", t.p.Name, t.h.Name())
+		if t.p.Thread > 0 {
+			who = fmt.Sprintf("%s (thread %d) on %s", t.p.Name, t.p.Thread, t.h.Name())
+		}
+		waiting = append(waiting, who+" waits in "+t.p.Waiting())
+	}
+	if len(waiting) == 0 {
+		return nil
+	}
+	return &DeadlockError{At: w.loop.now, Waiting: waiting}
+}

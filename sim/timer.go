@@ -1,0 +1,67 @@
+package sim
+
+import (
+	"time"
+
+	"fivetuple/stack"
+	"fivetuple/trace"
+)
+
+// hostClock is the clock that a host's stack is given.
+type hostClock struct{ h *Host }
+
+var _ stack.Clock = hostClock{}
+
+// Now implements [stack.Clock].
+func (c hostClock) Now() time.Duration { return c.h.w.loop.now }
+
+// AfterFunc implements [stack.Clock].
+func (c hostClock) AfterFunc(d time.Duration, f func()) stack.Timer {
+	t := &hostTimer{h: c.h, f: f}
+	t.ev.act = t
+	t.Reset(d)
+	return t
+}
+
+// hostTimer is a timer of a host's stack.
+type hostTimer struct {
+	ev    event
+	h     *Host
+	f     func()
+	cause trace.ID
+	armed time.Duration
+}
+
+// Stop implements [stack.Timer].
+func (t *hostTimer) Stop() bool { return t.h.w.loop.cancel(&t.ev) }
+
+// Reset implements [stack.Timer].
+func (t *hostTimer) Reset(d time.Duration) {
+	w := t.h.w
+	w.loop.cancel(&t.ev)
+	t.armed = w.loop.now
+	if w.bus.Enabled() {
+		t.cause = w.bus.Cause()
+	}
+	w.loop.schedule(&t.ev, w.loop.now+d)
+}
+
+// fire implements [action].
+func (t *hostTimer) fire() {
+	w := t.h.w
+	if w.bus.Enabled() {
+		w.bus.DeferCause(trace.Origin{Host: t.h.Name()}, t.cause, &trace.Timer{Name: stack.TimerName(t.f), Armed: t.armed})
+	}
+	t.f()
+	t.h.stack.Touch()
+	t.h.flush(nil, true)
+}
+
+// callback is a function scheduled by the world itself.
+type callback struct {
+	ev event
+	f  func()
+}
+
+// fire implements [action].
+func (c *callback) fire() { c.f() }

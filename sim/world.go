@@ -1,0 +1,219 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"time"
+
+	"fivetuple/stack"
+	"fivetuple/trace"
+)
+
+// Config describes a world.
+type Config struct {
+	// Seed decides every random number of the world. The zero seed is a seed
+	// like any other.
+	Seed uint64
+	// Epoch is the wall-clock time at virtual time zero. The zero value means
+	// [stack.Epoch], 1 January 2000.
+	Epoch time.Time
+	// MaxEvents ends a run that never becomes quiet. Zero means
+	// [DefaultMaxEvents].
+	MaxEvents uint64
+}
+
+// DefaultMaxEvents bounds a run whose Config does not: enough for hours of
+// virtual time, reached in minutes of real time.
+const DefaultMaxEvents = 100_000_000
+
+// World is everything that one loop runs.
+type World struct {
+	cfg     Config
+	loop    loop
+	bus     trace.Bus
+	flows   trace.Flows
+	hosts   []*Host
+	links   []*Link
+	threads []*thread // in spawn order, those that have not ended
+	ready   []*thread
+	current *thread // the one that is running, nil between
+	spawned int
+	calls   uint64
+	packets uint64
+	failed  []error
+	posts   chan func() // see RunPaced
+	wake    chan struct{}
+	closed  bool
+}
+
+// New makes an empty world.
+func New(cfg Config) *World {
+	if cfg.Epoch.IsZero() {
+		cfg.Epoch = stack.Epoch
+	}
+	if cfg.MaxEvents == 0 {
+		cfg.MaxEvents = DefaultMaxEvents
+	}
+	w := &World{cfg: cfg, posts: make(chan func(), 256)}
+	w.bus.Clock = func() time.Duration { return w.loop.now }
+	return w
+}
+
+// Bus carries the world's trace. Attach sinks before hosts are added, so that
+// they miss nothing.
+func (w *World) Bus() *trace.Bus { return &w.bus }
+
+// Now is the time since the start of the run.
+func (w *World) Now() time.Duration { return w.loop.now }
+
+// Epoch is the wall-clock time at virtual time zero.
+func (w *World) Epoch() time.Time { return w.cfg.Epoch }
+
+// Seed is the world's seed.
+func (w *World) Seed() uint64 { return w.cfg.Seed }
+
+// Events is the number of events that the loop has run.
+func (w *World) Events() uint64 { return w.loop.ran }
+
+// Packets is the number of packets that interfaces have sent.
+func (w *World) Packets() uint64 { return w.packets }
+
+// Hosts lists the hosts in the order in which they were added.
+func (w *World) Hosts() []*Host { return w.hosts }
+
+// Links lists the links in the order in which they were added; the loopback
+// links of the hosts are not among them.
+func (w *World) Links() []*Link { return w.links }
+
+// Host finds a host by name.
+func (w *World) Host(name string) (*Host, bool) {
+	for _, h := range w.hosts {
+		if h.Name() == name {
+			return h, true
+		}
+	}
+	return nil, false
+}
+
+// Rand returns a random stream that depends on the seed and on name alone.
+func (w *World) Rand(name ...string) *rand.Rand {
+	return stack.Stream(w.cfg.Seed, append([]string{"user"}, name...)...)
+}
+
+// At runs f at time t, or now if t has passed. What it does to links and hosts
+// takes effect at that instant.
+func (w *World) At(t time.Duration, f func()) {
+	cause := trace.ID(0)
+	if w.bus.Enabled() {
+		cause = w.bus.Cause()
+	}
+	c := &callback{}
+	c.ev.act = c
+	c.f = func() {
+		w.bus.SetCause(cause)
+		f()
+		w.flushAll()
+	}
+	w.loop.schedule(&c.ev, t)
+}
+
+// Limit says how far to run.
+type Limit struct {
+	until time.Duration
+	quiet bool
+}
+
+// UntilQuiet runs until nothing can happen any more: no packet is in flight, no
+// timer is armed, and every process has ended or is blocked. If one that is not
+// a daemon is blocked, that is a [DeadlockError].
+var UntilQuiet = Limit{quiet: true}
+
+// Until runs up to and including the events of time t, and moves the clock to t.
+func Until(t time.Duration) Limit { return Limit{until: t} }
+
+// ErrMaxEvents is returned by Run when Config.MaxEvents is reached.
+var ErrMaxEvents = errors.New("the world does not become quiet")
+
+// Run runs the world in virtual time until limit, until a process fails, or
+// until ctx is done. It may be called again to go on.
+func (w *World) Run(ctx context.Context, limit Limit) error {
+	w.resumeReady()
+	for len(w.failed) == 0 {
+		next := w.loop.peek()
+		if next == nil || (!limit.quiet && next.at > limit.until) {
+			break
+		}
+		if w.loop.ran&0xfff == 0 && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if w.loop.ran >= w.cfg.MaxEvents {
+			return fmt.Errorf("%w: stopped after %d events at %v", ErrMaxEvents, w.loop.ran, w.loop.now)
+		}
+		w.Step()
+	}
+	if len(w.failed) > 0 {
+		return errors.Join(w.failed...)
+	}
+	if !limit.quiet {
+		w.loop.now = max(w.loop.now, limit.until)
+		return nil
+	}
+	return w.deadlock()
+}
+
+// Step runs the next event and all that follows from it at the same instant,
+// and reports whether there was one.
+func (w *World) Step() bool {
+	if w.loop.peek() == nil {
+		return false
+	}
+	e := w.loop.pop()
+	w.bus.SetCause(0)
+	e.act.fire()
+	w.resumeReady()
+	return true
+}
+
+// resumeReady resumes the threads that are ready, in spawn order, until none is.
+func (w *World) resumeReady() {
+	for len(w.ready) > 0 {
+		batch := w.ready
+		w.ready = nil
+		slices.SortFunc(batch, func(a, b *thread) int { return a.order - b.order })
+		for _, t := range batch {
+			t.resume()
+		}
+	}
+	w.bus.SetCause(0)
+}
+
+// flushAll settles every host: after a call from outside an event.
+func (w *World) flushAll() {
+	for _, h := range w.hosts {
+		h.flush(nil, true)
+	}
+}
+
+// Close ends every process and stack. The world cannot be run afterwards. The
+// trace is not closed: its sinks belong to the caller.
+func (w *World) Close() {
+	if w.closed {
+		return
+	}
+	w.closed = true
+	for _, t := range slices.Clone(w.threads) {
+		t.kill()
+	}
+	for _, h := range w.hosts {
+		h.stack.Close()
+	}
+}
+
+// originOf says who holds the local end of a packet, as host h sees it.
+func (h *Host) originOf(proto string, local, remote netip.AddrPort) trace.Origin {
+	return h.stack.OriginOf(trace.FiveTuple{Proto: proto, Local: local, Remote: remote})
+}

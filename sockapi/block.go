@@ -1,0 +1,58 @@
+package sockapi
+
+import (
+	"time"
+
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// wakeup passes netstack's notifications on to a thread.
+type wakeup struct{ parker Parker }
+
+// NotifyEvent implements [waiter.EventListener].
+func (w wakeup) NotifyEvent(waiter.EventMask) { w.parker.Wake() }
+
+// wait is something a thread can wait for: a queue that is notified of events.
+type wait struct {
+	queue *waiter.Queue
+	mask  waiter.EventMask
+}
+
+// block runs try until it stops returning EAGAIN, parking the thread in
+// between until one of on is notified. It returns EAGAIN when deadline passes.
+// A deadline that has passed already means: do not wait. It is the only place
+// in this package that waits for the network.
+func (c *call) block(deadline time.Duration, try func() Errno, on ...wait) Errno {
+	if errno := try(); errno != EAGAIN || c.passed(deadline) {
+		return errno
+	}
+	entries := make([]waiter.Entry, len(on))
+	for i, w := range on {
+		entries[i].Init(wakeup{c.p.parker}, w.mask)
+		w.queue.EventRegister(&entries[i])
+		defer w.queue.EventUnregister(&entries[i])
+	}
+	for {
+		c.blocks()
+		woken := c.p.parker.Park(deadline)
+		if errno := try(); errno != EAGAIN || !woken {
+			return errno
+		}
+	}
+}
+
+func (c *call) passed(deadline time.Duration) bool {
+	return deadline != NoDeadline && deadline <= c.p.Now()
+}
+
+// deadline is when a call on s gives up: at once if it must not wait, else
+// after the socket's timeout, if it has one.
+func (c *call) deadline(o *open, flags int, timeout time.Duration) time.Duration {
+	switch {
+	case o.nonblock || flags&MSG_DONTWAIT != 0:
+		return c.p.Now()
+	case timeout > 0:
+		return c.p.Now() + timeout
+	}
+	return NoDeadline
+}

@@ -1,0 +1,107 @@
+package sockapi
+
+import (
+	"strconv"
+	"time"
+
+	"fivetuple/stack"
+	"fivetuple/trace"
+)
+
+// noFD stands for "this call is not about a descriptor".
+const noFD = -1
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+// call is a call in progress. Its first consequence in the trace is its own
+// entry, which is the cause of what it sends; its last is its return.
+type call struct {
+	p       *Proc
+	name    string
+	args    string
+	peer    string
+	num     uint64
+	fd      int
+	entered time.Duration
+	blocked bool
+	enter   trace.ID
+	sock    *socket
+	all     bool   // the call may have changed other sockets too
+	after   func() // runs when the call's packets are on their way
+}
+
+// begin enters a call. Every call returns through ret.
+func (p *Proc) begin(name string, fd int, args string) *call {
+	c := &call{p: p, name: name, args: args, fd: fd, num: p.kernel.NextCall()}
+	if bus := p.kernel.Bus(); bus.Enabled() {
+		c.entered = p.Now()
+		c.enter = c.emit(&trace.Call{What: trace.Enter})
+		bus.SetCause(c.enter)
+	}
+	return c
+}
+
+func (c *call) emit(body *trace.Call) trace.ID {
+	body.Num, body.Name, body.Args = c.num, c.name, c.args
+	o := c.p.origin()
+	if c.fd != noFD {
+		o.FD, o.HasFD = c.fd, true
+	}
+	return c.p.kernel.Bus().Emit(o, body)
+}
+
+// blocks notes that the call has to wait. What it did so far takes effect now.
+func (c *call) blocks() {
+	c.flush()
+	c.p.waiting = c
+	if !c.blocked {
+		c.blocked = true
+		c.emit(&trace.Call{What: trace.Block})
+	}
+}
+
+// flush lets what the call did so far take effect.
+func (c *call) flush() {
+	var ep stack.Endpoint
+	if c.sock != nil {
+		ep = c.sock.ep
+	}
+	c.p.kernel.AfterCall(ep, c.all)
+}
+
+// file looks up the descriptor the call is about.
+func (c *call) file() (*open, Errno) {
+	o, errno := c.p.table.get(c.fd)
+	if errno == 0 {
+		c.sock = o.sock
+	}
+	return o, errno
+}
+
+// ret leaves a call: result for a success, errno for a failure.
+func (c *call) ret(result string, errno Errno) error {
+	c.flush()
+	c.p.waiting = nil
+	if c.after != nil {
+		c.after()
+	}
+	if bus := c.p.kernel.Bus(); bus.Enabled() {
+		body := &trace.Call{What: trace.Return, Result: result, Peer: c.peer, Blocked: c.blocked}
+		if errno != 0 {
+			body.Result, body.Errno, body.Error = "-1", errno.Name(), errno.Error()
+		}
+		if c.blocked {
+			body.Waited = c.p.Now() - c.entered
+		}
+		bus.SetCause(c.emit(body))
+	}
+	if errno != 0 {
+		return &Error{Call: c.name, Args: c.args, Errno: errno}
+	}
+	return nil
+}
+
+// warn tells the user something that the errno alone does not.
+func (c *call) warn(text string) {
+	c.p.kernel.Bus().Emit(c.p.origin(), &trace.Warning{Text: c.name + "(" + c.args + "): " + text})
+}

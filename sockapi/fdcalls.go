@@ -1,0 +1,213 @@
+package sockapi
+
+import (
+	"fmt"
+	"time"
+
+	"fivetuple/trace"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// Close gives up a descriptor: close(2). The connection is closed with its
+// last descriptor: dup and fork add descriptors.
+func (p *Proc) Close(fd int) error {
+	c := p.begin("close", fd, itoa(fd))
+	if _, errno := p.table.get(fd); errno != 0 {
+		if errno == ENOTSOCK { // 0 to 2 are open, but not ours to close
+			errno = 0
+		}
+		return c.ret("0", errno)
+	}
+	o, last := p.table.remove(fd)
+	if !last {
+		o.sock.release(p.Process, fd)
+		return c.ret("0", 0)
+	}
+	s := o.sock
+	c.sock, c.all = s, true // closing a listener ends what waits in its queue
+	c.after = func() {
+		s.release(p.Process, fd)
+		s.st.Own(s.ep, nil)
+	}
+	s.ep.Close()
+	s.st.Touch()
+	c.linger(s)
+	return c.ret("0", 0)
+}
+
+// linger waits, after a close with SO_LINGER and a time, until everything is
+// sent and acknowledged, or that time has passed: socket(7).
+func (c *call) linger(s *socket) {
+	l := s.ep.SocketOptions().GetLinger()
+	if !l.Enabled || l.Timeout <= 0 || !s.stream() {
+		return
+	}
+	c.block(c.p.Now()+l.Timeout, func() Errno {
+		switch s.snapshot().State {
+		case trace.FinWait1, trace.Closing, trace.LastAck:
+			return EAGAIN
+		}
+		return 0
+	}, wait{s.wq, waiter.EventHUp | waiter.EventErr | waiter.WritableEvents | waiter.ReadableEvents})
+}
+
+// closeFD closes without a trace of a call: the process has ended.
+func (p *Proc) closeFD(fd int) {
+	o, last := p.table.remove(fd)
+	if last {
+		o.sock.ep.Close()
+		o.sock.st.Touch()
+		p.kernel.AfterCall(o.sock.ep, true)
+		o.sock.st.Own(o.sock.ep, nil)
+	}
+	o.sock.release(p.Process, fd)
+}
+
+// Dup gives a second descriptor, the lowest free one, to the same open file:
+// dup(2).
+func (p *Proc) Dup(fd int) (int, error) {
+	c := p.begin("dup", fd, itoa(fd))
+	o, errno := c.file()
+	if errno != 0 {
+		return -1, c.ret("", errno)
+	}
+	nfd, errno := p.table.add(o, false)
+	if errno != 0 {
+		return -1, c.ret("", errno)
+	}
+	o.sock.hold(p.Process, nfd)
+	return nfd, c.ret(itoa(nfd), 0)
+}
+
+// Fcntl reads and sets flags: fcntl(2) with F_GETFL, F_SETFL, F_GETFD and
+// F_SETFD. Of the status flags, O_NONBLOCK can be set.
+func (p *Proc) Fcntl(fd, cmd, arg int) (int, error) {
+	c := p.begin("fcntl", fd, fcntlArgs(fd, cmd, arg))
+	o, errno := c.file()
+	if errno != 0 {
+		return -1, c.ret("", errno)
+	}
+	result := 0
+	switch cmd {
+	case F_GETFL:
+		result = O_RDWR
+		if o.nonblock {
+			result |= O_NONBLOCK
+		}
+	case F_SETFL:
+		o.nonblock = arg&O_NONBLOCK != 0
+	case F_GETFD:
+		if p.table.slots[fd].cloexec {
+			result = FD_CLOEXEC
+		}
+	case F_SETFD:
+		p.table.slots[fd].cloexec = arg&FD_CLOEXEC != 0
+	default:
+		return -1, c.ret("", EINVAL)
+	}
+	return result, c.ret(fmt.Sprintf("%#x", result), 0)
+}
+
+func fcntlArgs(fd, cmd, arg int) string {
+	switch cmd {
+	case F_GETFL:
+		return fmt.Sprintf("%d, F_GETFL", fd)
+	case F_GETFD:
+		return fmt.Sprintf("%d, F_GETFD", fd)
+	case F_SETFL:
+		return fmt.Sprintf("%d, F_SETFL, %s", fd, flagString(arg, []flagName{{O_RDWR, "O_RDWR"}, {O_NONBLOCK, "O_NONBLOCK"}}))
+	case F_SETFD:
+		return fmt.Sprintf("%d, F_SETFD, %s", fd, flagString(arg, []flagName{{FD_CLOEXEC, "FD_CLOEXEC"}}))
+	}
+	return fmt.Sprintf("%d, %d, %d", fd, cmd, arg)
+}
+
+// PollFD is one entry of poll(2): the descriptor, what is asked, what is so.
+type PollFD struct {
+	FD      int
+	Events  int
+	Revents int
+}
+
+// Poll waits until one of the descriptors is ready, or for timeout: poll(2). A
+// negative timeout waits for ever. It fills in Revents and returns how many
+// are not zero. A negative descriptor is passed over.
+func (p *Proc) Poll(fds []PollFD, timeout time.Duration) (int, error) {
+	c := p.begin("poll", noFD, pollArgs(fds, timeout))
+	var on []wait
+	for _, f := range fds {
+		if o, errno := p.table.get(f.FD); errno == 0 {
+			mask := waiter.EventMaskFromLinux(uint32(f.Events)) | waiter.EventErr | waiter.EventHUp
+			on = append(on, wait{o.sock.wq, mask})
+		}
+	}
+	deadline := NoDeadline
+	if timeout >= 0 {
+		deadline = p.Now() + timeout
+	}
+	n := 0
+	c.block(deadline, func() Errno {
+		if n = p.pollOnce(fds); n == 0 {
+			return EAGAIN
+		}
+		return 0
+	}, on...)
+	return n, c.ret(pollResult(n, fds), 0)
+}
+
+func (p *Proc) pollOnce(fds []PollFD) int {
+	n := 0
+	for i := range fds {
+		f := &fds[i]
+		f.Revents = 0
+		if f.FD < 0 {
+			continue
+		}
+		o, errno := p.table.get(f.FD)
+		switch errno {
+		case 0:
+			f.Revents = o.sock.poll(f.Events)
+		case EBADF:
+			f.Revents = POLLNVAL
+		}
+		if f.Revents != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// poll returns the events of events that hold now; POLLERR and POLLHUP are
+// always reported: poll(2).
+func (s *socket) poll(events int) int {
+	want := waiter.EventMaskFromLinux(uint32(events)) | waiter.EventErr | waiter.EventHUp
+	got := int(s.ep.Readiness(want).ToLinux()) & (events | POLLERR | POLLHUP)
+	return got
+}
+
+func pollArgs(fds []PollFD, timeout time.Duration) string {
+	s := "["
+	for i, f := range fds {
+		if i > 0 {
+			s += ", "
+		}
+		s += itoa(f.FD) + ":" + PollString(f.Events)
+	}
+	if timeout < 0 {
+		return s + "], -1"
+	}
+	return s + "], " + timeout.String()
+}
+
+func pollResult(n int, fds []PollFD) string {
+	if n == 0 {
+		return "0 (timeout)"
+	}
+	s := itoa(n) + " ["
+	for _, f := range fds {
+		if f.Revents != 0 {
+			s += itoa(f.FD) + ":" + PollString(f.Revents) + " "
+		}
+	}
+	return s[:len(s)-1] + "]"
+}

@@ -1,0 +1,194 @@
+package sockapi
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// Send sends on a connected socket: send(2). On a blocking stream socket it
+// returns when all of data is in the send buffer.
+func (p *Proc) Send(fd int, data []byte, flags int) (int, error) {
+	return p.send("send", fd, data, flags, netip.AddrPort{})
+}
+
+// Write is Send without flags: write(2).
+func (p *Proc) Write(fd int, data []byte) (int, error) {
+	return p.send("write", fd, data, 0, netip.AddrPort{})
+}
+
+// Sendto sends to an address: sendto(2). A stream socket ignores it.
+func (p *Proc) Sendto(fd int, data []byte, flags int, to netip.AddrPort) (int, error) {
+	return p.send("sendto", fd, data, flags, to)
+}
+
+func (p *Proc) send(name string, fd int, data []byte, flags int, to netip.AddrPort) (int, error) {
+	c := p.begin(name, fd, ioArgs(fd, len(data), flags, to))
+	o, errno := c.file()
+	if errno != 0 {
+		return -1, c.ret("", errno)
+	}
+	s := o.sock
+	if flags&^(MSG_DONTWAIT|MSG_NOSIGNAL) != 0 {
+		c.warn("netstack has only MSG_DONTWAIT and MSG_NOSIGNAL for send")
+		return -1, c.ret("", EOPNOTSUPP)
+	}
+	var opts tcpip.WriteOptions
+	if to.IsValid() && !s.stream() {
+		full, errno := s.address(to)
+		if errno != 0 {
+			return -1, c.ret("", errno)
+		}
+		opts.To = &full
+	}
+	// netstack may stop in the middle of a datagram only if told it may not.
+	opts.Atomic = !s.stream()
+	sent := 0
+	payload := bytes.NewReader(data)
+	errno = c.block(c.deadline(o, flags, s.sndTimeout), func() Errno {
+		for {
+			n, err := s.ep.Write(payload, opts)
+			sent += int(n)
+			if err != nil {
+				return s.sendErrno(err)
+			}
+			if sent >= len(data) || !s.stream() {
+				return 0
+			}
+			payload.Reset(data[sent:])
+		}
+	}, wait{s.wq, waiter.WritableEvents | waiter.EventHUp | waiter.EventErr})
+	if sent > 0 || errno == 0 {
+		return sent, c.ret(itoa(sent), 0)
+	}
+	return -1, c.ret("", errno)
+}
+
+// sendErrno is errnoOf with what Linux says differently for sends.
+func (s *socket) sendErrno(err tcpip.Error) Errno {
+	if _, ok := err.(*tcpip.ErrInvalidEndpointState); ok && !s.stream() {
+		return EINVAL // port 0
+	}
+	return errnoOf(err)
+}
+
+// Recv receives up to n bytes from a connected socket: recv(2). An empty
+// result without an error is the end of the stream.
+func (p *Proc) Recv(fd, n, flags int) ([]byte, error) {
+	b, _, err := p.recv("recv", fd, n, flags)
+	return b, err
+}
+
+// Read is Recv without flags: read(2).
+func (p *Proc) Read(fd, n int) ([]byte, error) {
+	b, _, err := p.recv("read", fd, n, 0)
+	return b, err
+}
+
+// Recvfrom is Recv that also tells who sent the datagram: recvfrom(2).
+func (p *Proc) Recvfrom(fd, n, flags int) ([]byte, netip.AddrPort, error) {
+	return p.recv("recvfrom", fd, n, flags)
+}
+
+// RecvInto receives into buf, without the copy that Recv returns.
+func (p *Proc) RecvInto(fd int, buf []byte, flags int) (int, error) {
+	n, _, err := p.recvInto("recv", fd, buf, flags)
+	return n, err
+}
+
+func (p *Proc) recv(name string, fd, n, flags int) ([]byte, netip.AddrPort, error) {
+	if n < 0 {
+		c := p.begin(name, fd, ioArgs(fd, n, flags, netip.AddrPort{}))
+		return nil, netip.AddrPort{}, c.ret("", EINVAL)
+	}
+	buf := make([]byte, n)
+	got, from, err := p.recvInto(name, fd, buf, flags)
+	if err != nil {
+		return nil, from, err
+	}
+	return buf[:min(got, n)], from, nil
+}
+
+func (p *Proc) recvInto(name string, fd int, buf []byte, flags int) (int, netip.AddrPort, error) {
+	c := p.begin(name, fd, ioArgs(fd, len(buf), flags, netip.AddrPort{}))
+	o, errno := c.file()
+	if errno != 0 {
+		return -1, netip.AddrPort{}, c.ret("", errno)
+	}
+	if flags&^(MSG_PEEK|MSG_DONTWAIT|MSG_TRUNC|MSG_WAITALL) != 0 {
+		c.warn("this flag is not supported for receiving")
+		return -1, netip.AddrPort{}, c.ret("", EOPNOTSUPP)
+	}
+	r := receive{s: o.sock, buf: buf, flags: flags}
+	errno = c.block(c.deadline(o, flags, o.sock.rcvTimeout), r.try, wait{o.sock.wq, waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr})
+	if errno != 0 && (errno != EAGAIN || r.got == 0) {
+		return -1, netip.AddrPort{}, c.ret("", errno)
+	}
+	if r.from.IsValid() && !o.sock.stream() {
+		c.peer = r.from.String()
+	}
+	result := itoa(r.got)
+	if r.got == 0 && o.sock.stream() && len(buf) > 0 {
+		result = "0 (end of stream)"
+	}
+	return r.got, r.from, c.ret(result, 0)
+}
+
+// receive is one receiving call in progress.
+type receive struct {
+	s     *socket
+	buf   []byte
+	flags int
+	got   int
+	from  netip.AddrPort
+}
+
+// try receives what is there. EAGAIN means: nothing yet, or not all of what
+// MSG_WAITALL wants.
+func (r *receive) try() Errno {
+	all := r.flags&MSG_WAITALL != 0 && r.s.stream() && r.flags&MSG_PEEK == 0
+	for {
+		w := tcpip.SliceWriter(r.buf[r.got:])
+		res, err := r.s.ep.Read(&w, tcpip.ReadOptions{Peek: r.flags&MSG_PEEK != 0, NeedRemoteAddr: !r.s.stream()})
+		switch err.(type) {
+		case nil:
+		case *tcpip.ErrClosedForReceive:
+			return 0 // end of stream
+		case *tcpip.ErrBadBuffer: // a datagram or segment met a buffer of length 0
+			return 0
+		default:
+			if r.got > 0 && errnoOf(err) != EAGAIN {
+				return 0 // report what there is; the error comes with the next call
+			}
+			return errnoOf(err)
+		}
+		r.got += res.Count
+		if !r.s.stream() {
+			r.from = r.s.addrPort(res.RemoteAddr)
+			if r.flags&MSG_TRUNC != 0 {
+				r.got = res.Total // the datagram's real length: recv(2)
+			}
+			return 0
+		}
+		if r.flags&MSG_PEEK == 0 {
+			r.s.ep.ModerateRecvBuf(res.Count)
+		}
+		if !all || r.got >= len(r.buf) {
+			return 0
+		}
+	}
+}
+
+func ioArgs(fd, n, flags int, to netip.AddrPort) string {
+	s := itoa(fd) + ", " + itoa(n)
+	if flags != 0 || to.IsValid() {
+		s = fmt.Sprintf("%s, %s", s, flagString(flags, msgFlags))
+	}
+	if to.IsValid() {
+		s += ", " + to.String()
+	}
+	return s
+}

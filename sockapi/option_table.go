@@ -1,0 +1,196 @@
+package sockapi
+
+import (
+	"math"
+	"time"
+
+	"fivetuple/stack"
+	"fivetuple/trace"
+	"gvisor.dev/gvisor/pkg/tcpip"
+)
+
+// Option names that are known by number elsewhere: <asm-generic/socket.h>,
+// <linux/tcp.h>, <linux/in.h>, <linux/in6.h>.
+const (
+	SO_REUSEADDR  = 2
+	SO_TYPE       = 3
+	SO_ERROR      = 4
+	SO_BROADCAST  = 6
+	SO_SNDBUF     = 7
+	SO_RCVBUF     = 8
+	SO_KEEPALIVE  = 9
+	SO_OOBINLINE  = 10
+	SO_PRIORITY   = 12
+	SO_LINGER     = 13
+	SO_REUSEPORT  = 15
+	SO_RCVLOWAT   = 18
+	SO_SNDLOWAT   = 19
+	SO_RCVTIMEO   = 20
+	SO_SNDTIMEO   = 21
+	SO_TIMESTAMP  = 29
+	SO_ACCEPTCONN = 30
+	SO_PROTOCOL   = 38
+	SO_DOMAIN     = 39
+	SO_ZEROCOPY   = 60
+
+	TCP_NODELAY          = 1
+	TCP_MAXSEG           = 2
+	TCP_CORK             = 3
+	TCP_KEEPIDLE         = 4
+	TCP_KEEPINTVL        = 5
+	TCP_KEEPCNT          = 6
+	TCP_SYNCNT           = 7
+	TCP_LINGER2          = 8
+	TCP_DEFER_ACCEPT     = 9
+	TCP_WINDOW_CLAMP     = 10
+	TCP_INFO             = 11
+	TCP_QUICKACK         = 12
+	TCP_CONGESTION       = 13
+	TCP_USER_TIMEOUT     = 18
+	TCP_FASTOPEN         = 23
+	TCP_TIMESTAMP        = 24
+	TCP_NOTSENT_LOWAT    = 25
+	TCP_FASTOPEN_CONNECT = 30
+
+	IP_TOS          = 1
+	IP_TTL          = 2
+	IP_MTU_DISCOVER = 10
+
+	IPV6_UNICAST_HOPS = 16
+	IPV6_V6ONLY       = 26
+	IPV6_TCLASS       = 67
+)
+
+// optionTable is the single source: calls, scenario constants and the
+// documentation read it.
+//
+// table: one row an option.
+var optionTable = []Option{
+	sol(SO_REUSEADDR, "SO_REUSEADDR", "", flag((*tcpip.SocketOptions).GetReuseAddress, (*tcpip.SocketOptions).SetReuseAddress)),
+	sol(SO_TYPE, "SO_TYPE", "read-only", readOnly(func(s *socket) any { return s.typ })),
+	sol(SO_ERROR, "SO_ERROR", "read-only; reading clears it", readOnly(func(s *socket) any { return pendingError(s) })),
+	sol(SO_BROADCAST, "SO_BROADCAST", "", flag((*tcpip.SocketOptions).GetBroadcast, (*tcpip.SocketOptions).SetBroadcast)),
+	sol(SO_SNDBUF, "SO_SNDBUF", "doubled when set, as on Linux", bufferSize((*tcpip.SocketOptions).GetSendBufferSize, (*tcpip.SocketOptions).SetSendBufferSize)),
+	sol(SO_RCVBUF, "SO_RCVBUF", "doubled when set, as on Linux; ends auto-tuning", bufferSize((*tcpip.SocketOptions).GetReceiveBufferSize, (*tcpip.SocketOptions).SetReceiveBufferSize)),
+	sol(SO_KEEPALIVE, "SO_KEEPALIVE", "", flag((*tcpip.SocketOptions).GetKeepAlive, (*tcpip.SocketOptions).SetKeepAlive)),
+	sol(SO_OOBINLINE, "SO_OOBINLINE", "netstack treats urgent data as ordinary data", storedOption(Bool, false)),
+	sol(SO_PRIORITY, "SO_PRIORITY", "links have one queue", storedOption(Int, 0)),
+	sol(SO_LINGER, "SO_LINGER", "", lingerOption()),
+	sol(SO_REUSEPORT, "SO_REUSEPORT", "", flag((*tcpip.SocketOptions).GetReusePort, (*tcpip.SocketOptions).SetReusePort)),
+	sol(SO_RCVLOWAT, "SO_RCVLOWAT", "netstack wakes a reader for the first byte", storedOption(Int, 1)),
+	sol(SO_SNDLOWAT, "SO_SNDLOWAT", "Linux refuses to set it too", refused()),
+	sol(SO_RCVTIMEO, "SO_RCVTIMEO", "", timeout(func(s *socket) *time.Duration { return &s.rcvTimeout })),
+	sol(SO_SNDTIMEO, "SO_SNDTIMEO", "", timeout(func(s *socket) *time.Duration { return &s.sndTimeout })),
+	sol(SO_TIMESTAMP, "SO_TIMESTAMP", "there are no control messages yet", refused()),
+	sol(SO_ACCEPTCONN, "SO_ACCEPTCONN", "read-only", readOnly(func(s *socket) any { return boolInt(s.snapshot().State == trace.Listen) })),
+	sol(SO_PROTOCOL, "SO_PROTOCOL", "read-only", readOnly(func(s *socket) any { return s.proto })),
+	sol(SO_DOMAIN, "SO_DOMAIN", "read-only", readOnly(func(s *socket) any { return s.family })),
+	sol(SO_ZEROCOPY, "SO_ZEROCOPY", "netstack copies what is sent", refused()),
+
+	tcpOpt(TCP_NODELAY, "TCP_NODELAY", "", flag(noDelay, setNoDelay)),
+	tcpOpt(TCP_MAXSEG, "TCP_MAXSEG", "", intOption(tcpip.MaxSegOption, 0)),
+	tcpOpt(TCP_CORK, "TCP_CORK", "", flag((*tcpip.SocketOptions).GetCorkOption, (*tcpip.SocketOptions).SetCorkOption)),
+	tcpOpt(TCP_KEEPIDLE, "TCP_KEEPIDLE", "", durationOption(7200, time.Second, Seconds, 1, 32767,
+		func(d time.Duration) tcpip.SettableSocketOption { v := tcpip.KeepaliveIdleOption(d); return &v },
+		func(s *socket) (time.Duration, tcpip.Error) {
+			var v tcpip.KeepaliveIdleOption
+			err := s.ep.GetSockOpt(&v)
+			return time.Duration(v), err
+		})),
+	tcpOpt(TCP_KEEPINTVL, "TCP_KEEPINTVL", "", durationOption(75, time.Second, Seconds, 1, 32767,
+		func(d time.Duration) tcpip.SettableSocketOption { v := tcpip.KeepaliveIntervalOption(d); return &v },
+		func(s *socket) (time.Duration, tcpip.Error) {
+			var v tcpip.KeepaliveIntervalOption
+			err := s.ep.GetSockOpt(&v)
+			return time.Duration(v), err
+		})),
+	tcpOpt(TCP_KEEPCNT, "TCP_KEEPCNT", "", ranged(intOption(tcpip.KeepaliveCountOption, 9), 1, 127)),
+	tcpOpt(TCP_SYNCNT, "TCP_SYNCNT", "netstack has one SYN retry count for a host: the host's syn_retries", refused()),
+	tcpOpt(TCP_LINGER2, "TCP_LINGER2", "", durationOption(60, time.Second, Seconds, math.MinInt32, math.MaxInt32,
+		func(d time.Duration) tcpip.SettableSocketOption { v := tcpip.TCPLingerTimeoutOption(d); return &v },
+		func(s *socket) (time.Duration, tcpip.Error) {
+			var v tcpip.TCPLingerTimeoutOption
+			err := s.ep.GetSockOpt(&v)
+			return time.Duration(v), err
+		})),
+	tcpOpt(TCP_DEFER_ACCEPT, "TCP_DEFER_ACCEPT", "", durationOption(0, time.Second, Seconds, 0, math.MaxInt32,
+		func(d time.Duration) tcpip.SettableSocketOption { v := tcpip.TCPDeferAcceptOption(d); return &v },
+		func(s *socket) (time.Duration, tcpip.Error) {
+			var v tcpip.TCPDeferAcceptOption
+			err := s.ep.GetSockOpt(&v)
+			return time.Duration(v), err
+		})),
+	tcpOpt(TCP_WINDOW_CLAMP, "TCP_WINDOW_CLAMP", "netstack accepts it and does nothing", refused()),
+	tcpOpt(TCP_INFO, "TCP_INFO", "read-only; the fields that netstack knows", readInfo()),
+	tcpOpt(TCP_QUICKACK, "TCP_QUICKACK", "netstack never delays acknowledgments", storedOption(Bool, true)),
+	tcpOpt(TCP_CONGESTION, "TCP_CONGESTION", "cubic or reno", congestion()),
+	tcpOpt(TCP_USER_TIMEOUT, "TCP_USER_TIMEOUT", "", durationOption(0, time.Millisecond, Millis, 0, math.MaxInt32,
+		func(d time.Duration) tcpip.SettableSocketOption { v := tcpip.TCPUserTimeoutOption(d); return &v },
+		func(s *socket) (time.Duration, tcpip.Error) {
+			var v tcpip.TCPUserTimeoutOption
+			err := s.ep.GetSockOpt(&v)
+			return time.Duration(v), err
+		})),
+	tcpOpt(TCP_FASTOPEN, "TCP_FASTOPEN", "netstack has no TCP Fast Open (RFC 7413)", refused()),
+	tcpOpt(TCP_TIMESTAMP, "TCP_TIMESTAMP", "netstack does not show its timestamp clock", refused()),
+	tcpOpt(TCP_NOTSENT_LOWAT, "TCP_NOTSENT_LOWAT", "netstack reports a socket writable by its whole send buffer", refused()),
+	tcpOpt(TCP_FASTOPEN_CONNECT, "TCP_FASTOPEN_CONNECT", "netstack has no TCP Fast Open (RFC 7413)", refused()),
+
+	ipOpt(IP_TOS, "IP_TOS", "", intOption(tcpip.IPv4TOSOption, 0)),
+	ipOpt(IP_TTL, "IP_TTL", "", ttlOption()),
+	ipOpt(IP_MTU_DISCOVER, "IP_MTU_DISCOVER", "", intOption(tcpip.MTUDiscoverOption, 0)),
+
+	ip6Opt(IPV6_UNICAST_HOPS, "IPV6_UNICAST_HOPS", "", ranged(intOption(tcpip.IPv6HopLimitOption, 64), -1, 255)),
+	ip6Opt(IPV6_V6ONLY, "IPV6_V6ONLY", "", flag((*tcpip.SocketOptions).GetV6Only, (*tcpip.SocketOptions).SetV6Only)),
+	ip6Opt(IPV6_TCLASS, "IPV6_TCLASS", "", intOption(tcpip.IPv6TrafficClassOption, 0)),
+}
+
+func row(level int, levelName, source string, num int, name, note string, o Option) Option {
+	o.Level, o.LevelName, o.Num, o.Name, o.Note, o.Source = level, levelName, num, name, note, source
+	return o
+}
+
+func sol(num int, name, note string, o Option) Option {
+	return row(SOL_SOCKET, "SOL_SOCKET", "socket(7)", num, name, note, o)
+}
+
+func tcpOpt(num int, name, note string, o Option) Option {
+	o.on = 's'
+	return row(IPPROTO_TCP, "IPPROTO_TCP", "tcp(7)", num, name, note, o)
+}
+
+func ipOpt(num int, name, note string, o Option) Option {
+	return row(IPPROTO_IP, "IPPROTO_IP", "ip(7)", num, name, note, o)
+}
+
+func ip6Opt(num int, name, note string, o Option) Option {
+	return row(IPPROTO_IPV6, "IPPROTO_IPV6", "ipv6(7)", num, name, note, o)
+}
+
+func noDelay(so *tcpip.SocketOptions) bool       { return !so.GetDelayOption() }
+func setNoDelay(so *tcpip.SocketOptions, v bool) { so.SetDelayOption(!v) }
+
+// pendingError is SO_ERROR: the error that waits for the socket, cleared.
+func pendingError(s *socket) int {
+	return int(errnoOf(s.ep.LastError()))
+}
+
+// defaultStackTTL is what netstack sends when IP_TTL was not set.
+const defaultStackTTL = 64
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func readInfo() Option {
+	return Option{Status: Simulated, Type: Info, get: func(s *socket) (any, Errno) {
+		k := s.st.Snapshot(s.ep)
+		return TCPInfo{State: string(k.State), CAState: k.Info.CAState, RTO: k.Info.RTO, RTT: k.Info.SRTT,
+			RTTVar: k.Info.RTTVar, Cwnd: k.Info.Cwnd, Ssthresh: k.Info.Ssthresh}, 0
+	}}
+}
+
+var _ stack.Owner = (*socket)(nil)

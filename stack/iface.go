@@ -1,0 +1,178 @@
+package stack
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/link/ethernet"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// InterfaceConfig describes an interface.
+type InterfaceConfig struct {
+	// Name is the interface's name, such as "eth0".
+	Name string
+	// MTU is the largest IP packet in bytes. Zero means 1500, or 65536 on a
+	// loopback interface, as on Linux.
+	MTU int
+	// Addrs are the interface's addresses with their on-link prefixes.
+	Addrs []netip.Prefix
+	// MAC makes it an Ethernet interface, with ARP and neighbor discovery. Nil
+	// means point to point: IP packets and nothing else.
+	MAC net.HardwareAddr
+	// Loopback marks "lo": checksums are neither computed nor checked.
+	Loopback bool
+	// Output receives every packet that the interface sends. It must only
+	// store the packet: it is called in the middle of the stack's work.
+	Output func(Packet)
+}
+
+// Interface is one attachment of a stack to a link.
+type Interface struct {
+	s   *Stack
+	id  tcpip.NICID
+	cfg InterfaceConfig
+	ep  *endpoint
+}
+
+// AddInterface attaches a new interface and assigns its addresses. Each
+// prefix becomes an on-link route.
+func (s *Stack) AddInterface(cfg InterfaceConfig) (*Interface, error) {
+	if cfg.MTU == 0 {
+		cfg.MTU = 1500
+		if cfg.Loopback {
+			cfg.MTU = 65536
+		}
+	}
+	if cfg.MTU < header.IPv4MinimumMTU {
+		return nil, fmt.Errorf("interface %s: mtu %d is below IPv4's minimum of %d", cfg.Name, cfg.MTU, header.IPv4MinimumMTU)
+	}
+	i := &Interface{s: s, id: s.net.NextNICID(), cfg: cfg, ep: &endpoint{mtu: uint32(cfg.MTU), out: cfg.Output}}
+	var link stack.LinkEndpoint = i.ep
+	switch {
+	case cfg.Loopback:
+		i.ep.caps = stack.CapabilityLoopback | stack.CapabilityRXChecksumOffload | stack.CapabilityTXChecksumOffload
+	case cfg.MAC != nil:
+		i.ep.mtu += header.EthernetMinimumSize
+		i.ep.mac = tcpip.LinkAddress(cfg.MAC)
+		link = ethernet.New(i.ep)
+	}
+	if err := s.net.CreateNICWithOptions(i.id, link, stack.NICOptions{Name: cfg.Name}); err != nil {
+		return nil, fmt.Errorf("interface %s: %s", cfg.Name, err)
+	}
+	s.ifaces = append(s.ifaces, i)
+	for _, a := range cfg.Addrs {
+		if err := i.AddAddr(a); err != nil {
+			return nil, err
+		}
+	}
+	return i, nil
+}
+
+// AddAddr assigns an address; its prefix becomes an on-link route.
+func (i *Interface) AddAddr(p netip.Prefix) error {
+	if !p.IsValid() {
+		return fmt.Errorf("interface %s: invalid address", i.cfg.Name)
+	}
+	pa := tcpip.ProtocolAddress{
+		Protocol:          netProto(p.Addr()),
+		AddressWithPrefix: tcpip.AddressWithPrefix{Address: Address(p.Addr()), PrefixLen: p.Bits()},
+	}
+	if err := i.s.net.AddProtocolAddress(i.id, pa, stack.AddressProperties{}); err != nil {
+		return fmt.Errorf("interface %s: address %s: %s", i.cfg.Name, p, err)
+	}
+	i.s.addrs = append(i.s.addrs, p)
+	return i.s.AddRoute(p.Masked(), i, netip.Addr{})
+}
+
+// Name is the interface's name.
+func (i *Interface) Name() string { return i.cfg.Name }
+
+// MTU is the largest IP packet in bytes.
+func (i *Interface) MTU() int { return i.cfg.MTU }
+
+// MAC is the Ethernet address, nil on a point-to-point interface.
+func (i *Interface) MAC() net.HardwareAddr { return i.cfg.MAC }
+
+// Deliver hands a packet that arrived on the link to the stack and uses it up.
+// What TCP makes of it happens in the next [Stack.Settle]. It reports false if
+// the interface does not take the packet: a frame for another MAC address, or
+// no IP packet.
+func (i *Interface) Deliver(p Packet) bool {
+	defer p.Release()
+	if i.cfg.MAC != nil {
+		return i.deliverFrame(p)
+	}
+	first, ok := p.pb.Data().PullUp(1)
+	if !ok {
+		return false
+	}
+	switch first[0] >> 4 {
+	case 4:
+		i.ep.disp.DeliverNetworkPacket(header.IPv4ProtocolNumber, p.pb)
+	case 6:
+		i.ep.disp.DeliverNetworkPacket(header.IPv6ProtocolNumber, p.pb)
+	default:
+		return false
+	}
+	i.s.dirty = true
+	return true
+}
+
+// deliverFrame filters by destination as network hardware does.
+func (i *Interface) deliverFrame(p Packet) bool {
+	hdr, ok := p.pb.Data().PullUp(header.EthernetMinimumSize)
+	if !ok {
+		return false
+	}
+	dst := header.Ethernet(hdr).DestinationAddress()
+	if dst != i.ep.mac && dst != header.EthernetBroadcastAddress && !header.IsMulticastEthernetAddress(dst) {
+		return false
+	}
+	i.ep.disp.DeliverNetworkPacket(0, p.pb)
+	i.s.dirty = true
+	return true
+}
+
+// endpoint is the link end point that netstack writes to.
+type endpoint struct {
+	disp stack.NetworkDispatcher
+	mtu  uint32
+	mac  tcpip.LinkAddress
+	caps stack.LinkEndpointCapabilities
+	out  func(Packet)
+}
+
+var _ stack.LinkEndpoint = (*endpoint)(nil)
+
+// WritePackets implements [stack.LinkWriter].
+func (e *endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
+	list := pkts.AsSlice()
+	for _, pb := range list {
+		e.out(Packet{pb.CloneToInbound()})
+	}
+	return len(list), nil
+}
+
+func (e *endpoint) MTU() uint32                                  { return e.mtu }
+func (e *endpoint) SetMTU(mtu uint32)                            { e.mtu = mtu }
+func (e *endpoint) MaxHeaderLength() uint16                      { return 0 }
+func (e *endpoint) LinkAddress() tcpip.LinkAddress               { return e.mac }
+func (e *endpoint) SetLinkAddress(a tcpip.LinkAddress)           { e.mac = a }
+func (e *endpoint) Capabilities() stack.LinkEndpointCapabilities { return e.caps }
+func (e *endpoint) Attach(d stack.NetworkDispatcher)             { e.disp = d }
+func (e *endpoint) IsAttached() bool                             { return e.disp != nil }
+func (e *endpoint) Wait()                                        {}
+func (e *endpoint) Close()                                       {}
+func (e *endpoint) SetOnCloseAction(func())                      {}
+func (e *endpoint) AddHeader(*stack.PacketBuffer)                {}
+func (e *endpoint) ParseHeader(*stack.PacketBuffer) bool         { return true }
+func (e *endpoint) ARPHardwareType() header.ARPHardwareType {
+	if e.caps&stack.CapabilityLoopback != 0 {
+		return header.ARPHardwareLoopback
+	}
+	return header.ARPHardwareNone
+}

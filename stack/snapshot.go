@@ -1,0 +1,188 @@
+package stack
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+
+	"fivetuple/trace"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+)
+
+// Sockets lists the transport end points that are bound, listening or
+// connected, those in TIME-WAIT included, ordered by protocol, local and
+// remote address.
+func (s *Stack) Sockets() []trace.Socket {
+	seen := make(map[tcpip.Endpoint]bool)
+	var out []trace.Socket
+	for _, list := range [][]stack.TransportEndpoint{s.net.RegisteredEndpoints(), s.net.CleanupEndpoints()} {
+		for _, te := range list {
+			ep, ok := te.(tcpip.Endpoint)
+			if !ok || seen[ep] {
+				continue
+			}
+			seen[ep] = true
+			out = append(out, s.Snapshot(ep))
+		}
+	}
+	slices.SortFunc(out, func(a, b trace.Socket) int {
+		return cmp.Or(cmp.Compare(a.Proto, b.Proto), a.Local.Compare(b.Local), a.Remote.Compare(b.Remote))
+	})
+	countWaiting(out)
+	return out
+}
+
+// countWaiting sets each listener's Recv-Q: the established connections to its
+// port that nobody has accepted.
+func countWaiting(socks []trace.Socket) {
+	for i := range socks {
+		l := &socks[i]
+		if l.State != trace.Listen {
+			continue
+		}
+		for _, k := range socks {
+			if k.Proto == "tcp" && k.State != trace.Listen && k.State != trace.TimeWait && k.State != trace.SynReceived && len(k.Holders) == 0 &&
+				k.Local.Port() == l.Local.Port() && (l.Local.Addr().IsUnspecified() || l.Local.Addr() == k.Local.Addr()) {
+				l.RecvQ++
+			}
+		}
+	}
+}
+
+// Snapshot describes one end point.
+func (s *Stack) Snapshot(ep tcpip.Endpoint) trace.Socket {
+	k := trace.Socket{FiveTuple: EndpointTuple(ep), State: tcpState(ep)}
+	if info, ok := ep.Info().(*stack.TransportEndpointInfo); ok {
+		k.V6 = info.NetProto == header.IPv6ProtocolNumber
+		k.V6Only = k.V6 && ep.SocketOptions().GetV6Only()
+	}
+	owner := s.track.owners[ep]
+	if owner != nil {
+		k.Holders = owner.Holders()
+	}
+	if k.State != trace.Listen {
+		k.RecvQ, _ = ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption)
+	}
+	if t, ok := ep.(*tcp.Endpoint); ok {
+		if k.State == trace.Listen {
+			k.Remote = netip.AddrPort{}
+			if owner != nil {
+				k.SendQ = owner.Backlog()
+			}
+		} else {
+			k.SendQ, k.Info = sendQueue(t), tcpInfo(t, k.FiveTuple)
+		}
+	}
+	return k
+}
+
+// sendQueue is the bytes in the send buffer, sent or not.
+func sendQueue(ep *tcp.Endpoint) int {
+	n, err := ep.GetSockOptInt(tcpip.SendQueueSizeOption)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func tcpInfo(ep *tcp.Endpoint, ft trace.FiveTuple) trace.TCPInfo {
+	var ti tcpip.TCPInfoOption
+	if err := ep.GetSockOpt(&ti); err != nil {
+		return trace.TCPInfo{}
+	}
+	return trace.TCPInfo{FiveTuple: ft, Cwnd: ti.SndCwnd, Ssthresh: ti.SndSsthresh,
+		SRTT: ti.RTT.Round(time.Microsecond), RTTVar: ti.RTTVar.Round(time.Microsecond), RTO: ti.RTO, CAState: caState(ti.CcState)}
+}
+
+// EndpointTuple is the five-tuple of an end point, with IPv4-mapped addresses
+// written as IPv4.
+func EndpointTuple(ep tcpip.Endpoint) trace.FiveTuple {
+	ft := trace.FiveTuple{Proto: protoName(ep)}
+	info, ok := ep.Info().(*stack.TransportEndpointInfo)
+	if !ok {
+		return ft
+	}
+	local := Addr(info.ID.LocalAddress)
+	if !local.IsValid() {
+		local = Addr(info.BindAddr)
+	}
+	if !local.IsValid() {
+		local = netip.IPv4Unspecified()
+		if info.NetProto == header.IPv6ProtocolNumber {
+			local = netip.IPv6Unspecified()
+		}
+	}
+	ft.Local = netip.AddrPortFrom(local.Unmap(), info.ID.LocalPort)
+	if remote := Addr(info.ID.RemoteAddress); remote.IsValid() && info.ID.RemotePort != 0 {
+		ft.Remote = netip.AddrPortFrom(remote.Unmap(), info.ID.RemotePort)
+	}
+	return ft
+}
+
+func protoName(ep tcpip.Endpoint) string {
+	info, ok := ep.Info().(*stack.TransportEndpointInfo)
+	if !ok {
+		return "unknown"
+	}
+	switch info.TransProto {
+	case tcp.ProtocolNumber:
+		return "tcp"
+	case udp.ProtocolNumber:
+		return "udp"
+	case icmp.ProtocolNumber4:
+		return "icmp"
+	case icmp.ProtocolNumber6:
+		return "icmpv6"
+	}
+	return "raw"
+}
+
+func transportNumber(proto string) (tcpip.TransportProtocolNumber, bool) {
+	switch proto {
+	case "tcp":
+		return tcp.ProtocolNumber, true
+	case "udp":
+		return udp.ProtocolNumber, true
+	}
+	return 0, false
+}
+
+// tcpState translates netstack's states to those of RFC 9293. A UDP end point
+// that is connected is ESTABLISHED.
+func tcpState(ep tcpip.Endpoint) trace.TCPState {
+	if _, ok := ep.(*tcp.Endpoint); !ok {
+		if EndpointTuple(ep).Remote.IsValid() {
+			return trace.Established
+		}
+		return trace.Closed
+	}
+	switch tcp.EndpointState(ep.State()) {
+	case tcp.StateListen:
+		return trace.Listen
+	case tcp.StateConnecting, tcp.StateSynSent:
+		return trace.SynSent
+	case tcp.StateSynRecv:
+		return trace.SynReceived
+	case tcp.StateEstablished:
+		return trace.Established
+	case tcp.StateFinWait1:
+		return trace.FinWait1
+	case tcp.StateFinWait2:
+		return trace.FinWait2
+	case tcp.StateCloseWait:
+		return trace.CloseWait
+	case tcp.StateClosing:
+		return trace.Closing
+	case tcp.StateLastAck:
+		return trace.LastAck
+	case tcp.StateTimeWait:
+		return trace.TimeWait
+	}
+	return trace.Closed
+}

@@ -1,0 +1,217 @@
+package stack
+
+import (
+	"net/netip"
+	"slices"
+
+	"fivetuple/trace"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+)
+
+// Endpoint is a netstack end point: opaque to all but sockapi.
+type Endpoint = tcpip.Endpoint
+
+// Owner is who an end point belongs to: a socket.
+type Owner interface {
+	// Origin names host, process and descriptor for the trace.
+	Origin() trace.Origin
+	// Holders names every descriptor of the socket.
+	Holders() []trace.Origin
+	// Backlog is what listen(2) was given.
+	Backlog() int
+}
+
+// tracker knows every TCP end point that has been seen and the state that was
+// last reported for it. netstack announces no state changes, so the tracker
+// samples: the end point of a packet after it was delivered, that of a call
+// after the call, and all of them after a timer.
+type tracker struct {
+	s      *Stack
+	all    []*tracked
+	byEP   map[tcpip.Endpoint]*tracked
+	owners map[tcpip.Endpoint]Owner // of any protocol
+}
+
+type tracked struct {
+	ep    tcpip.Endpoint
+	tuple trace.FiveTuple // kept: netstack forgets it when the end point closes
+	state trace.TCPState
+	info  trace.TCPInfo
+	gone  bool
+}
+
+func (t *tracker) init(s *Stack) {
+	t.s = s
+	t.byEP = make(map[tcpip.Endpoint]*tracked)
+	t.owners = make(map[tcpip.Endpoint]Owner)
+}
+
+// Own records whose end point ep is. A nil owner means nobody's any more: a
+// connection that outlives its socket.
+func (s *Stack) Own(ep tcpip.Endpoint, o Owner) {
+	if o == nil {
+		delete(s.track.owners, ep)
+		return
+	}
+	s.track.owners[ep] = o
+	if _, isTCP := ep.(*tcp.Endpoint); isTCP {
+		s.track.add(ep, trace.Closed)
+	}
+}
+
+func (t *tracker) add(ep tcpip.Endpoint, state trace.TCPState) *tracked {
+	if e, ok := t.byEP[ep]; ok {
+		return e
+	}
+	e := &tracked{ep: ep, state: state}
+	t.byEP[ep] = e
+	t.all = append(t.all, e)
+	return e
+}
+
+// OriginOf says who owns the end point that a five-tuple names; the host alone
+// if nobody does.
+func (s *Stack) OriginOf(ft trace.FiveTuple) trace.Origin {
+	if ep := s.find(ft); ep != nil {
+		if o, ok := s.track.owners[ep]; ok {
+			return o.Origin()
+		}
+	}
+	return trace.Origin{Host: s.cfg.Name}
+}
+
+// find looks the five-tuple up as an arriving packet would.
+func (s *Stack) find(ft trace.FiveTuple) tcpip.Endpoint {
+	num, ok := transportNumber(ft.Proto)
+	if !ok || !ft.Local.IsValid() {
+		return nil
+	}
+	id := stack.TransportEndpointID{
+		LocalPort: ft.Local.Port(), LocalAddress: Address(ft.Local.Addr()),
+		RemotePort: ft.Remote.Port(), RemoteAddress: Address(ft.Remote.Addr()),
+	}
+	for _, i := range s.ifaces {
+		if te := s.net.FindTransportEndpoint(netProto(ft.Local.Addr()), num, id, i.id); te != nil {
+			ep, _ := te.(tcpip.Endpoint)
+			return ep
+		}
+	}
+	return nil
+}
+
+// SampleTuple reports the state of the end point that a five-tuple names, if
+// it has changed. A connection that a listener has just made is found here.
+func (s *Stack) SampleTuple(ft trace.FiveTuple) {
+	if ft.Proto != "tcp" || !s.sampling() {
+		return
+	}
+	t := &s.track
+	if ep, ok := s.find(ft).(*tcp.Endpoint); ok {
+		if e, known := t.byEP[ep]; known {
+			t.sample(e)
+		} else if EndpointTuple(ep).Remote == ft.Remote {
+			t.sample(t.add(ep, trace.Listen))
+		}
+		return
+	}
+	// It is not registered any more: this packet may have ended it.
+	for _, e := range t.all {
+		if e.tuple.Local == ft.Local && e.tuple.Remote == ft.Remote {
+			t.sample(e)
+		}
+	}
+	t.compact()
+}
+
+// SampleEndpoint reports the state of one end point, if it has changed.
+func (s *Stack) SampleEndpoint(ep tcpip.Endpoint) {
+	if e, ok := s.track.byEP[ep]; ok && s.sampling() {
+		s.track.sample(e)
+		s.track.compact()
+	}
+}
+
+// SampleAll reports every state that has changed, in the order in which the
+// end points were first seen.
+func (s *Stack) SampleAll() {
+	if !s.sampling() {
+		return
+	}
+	for _, e := range s.track.all {
+		s.track.sample(e)
+	}
+	s.track.compact()
+}
+
+func (s *Stack) sampling() bool { return s.cfg.Bus != nil && s.cfg.Bus.Enabled() }
+
+func (t *tracker) sample(e *tracked) {
+	st := tcpState(e.ep)
+	if st == e.state && st == trace.Closed {
+		if _, owned := t.owners[e.ep]; !owned {
+			e.gone = true
+		}
+		return
+	}
+	if tuple := EndpointTuple(e.ep); tuple.Local.Port() != 0 {
+		if st == trace.Listen {
+			tuple.Remote = netip.AddrPort{}
+		}
+		e.tuple = tuple
+	}
+	origin := t.origin(e)
+	if st != e.state {
+		t.s.cfg.Bus.Emit(origin, &trace.State{FiveTuple: e.tuple, From: e.state, To: st})
+		e.state = st
+	}
+	if st != trace.Closed && st != trace.Listen {
+		t.sampleInfo(e, origin)
+	}
+}
+
+func (t *tracker) sampleInfo(e *tracked, o trace.Origin) {
+	var ti tcpip.TCPInfoOption
+	if err := e.ep.GetSockOpt(&ti); err != nil || ti.SndCwnd == 0 {
+		return
+	}
+	info := trace.TCPInfo{
+		FiveTuple: e.tuple, Cwnd: ti.SndCwnd, Ssthresh: ti.SndSsthresh,
+		SRTT: ti.RTT, RTTVar: ti.RTTVar, RTO: ti.RTO, CAState: caState(ti.CcState),
+	}
+	if info != e.info {
+		e.info = info
+		t.s.cfg.Bus.Emit(o, &info)
+	}
+}
+
+func (t *tracker) origin(e *tracked) trace.Origin {
+	if o, ok := t.owners[e.ep]; ok {
+		return o.Origin()
+	}
+	return trace.Origin{Host: t.s.cfg.Name}
+}
+
+// compact forgets what has closed and belongs to nobody.
+func (t *tracker) compact() {
+	t.all = slices.DeleteFunc(t.all, func(e *tracked) bool {
+		if e.gone {
+			delete(t.byEP, e.ep)
+		}
+		return e.gone
+	})
+}
+
+// caState names netstack's congestion state as Linux's tcp_info does.
+func caState(s tcpip.CongestionControlState) string {
+	switch s {
+	case tcpip.Open:
+		return "Open"
+	case tcpip.RTORecovery:
+		return "Loss"
+	case tcpip.FastRecovery, tcpip.SACKRecovery:
+		return "Recovery"
+	}
+	return "Disorder"
+}
