@@ -17,6 +17,7 @@ type end interface {
 	connect(out *pipe) // sets the pipe that leaves here
 	receive(f *flight) // takes an arriving packet
 	owner(s *trace.Summary, inbound bool) trace.Origin
+	forwards(s *trace.Summary) bool // whether it passes on what others sent
 }
 
 // pipe is one direction of a link.
@@ -138,7 +139,11 @@ func (p *pipe) sight(pkt stack.Packet) *sighting {
 		Data: pkt.Bytes(), Ethernet: p.from.ethernet(),
 	}
 	s.body.Summary = trace.Decode(s.body.Data, s.body.Ethernet)
-	s.body.Retransmit = w.flows.Note(&s.body.Summary)
+	if s.body.Forwarded = p.from.forwards(&s.body.Summary); s.body.Forwarded {
+		w.flows.Relate(&s.body.Summary)
+	} else {
+		s.body.Retransmit = w.flows.Note(&s.body.Summary)
+	}
 	s.origin = p.from.owner(&s.body.Summary, false)
 	return s
 }
@@ -189,6 +194,19 @@ func (i *iface) name() string      { return i.stack.Name() }
 func (i *iface) ethernet() bool    { return i.stack.MAC() != nil }
 func (i *iface) connect(out *pipe) { i.pipe = out }
 
+func (i *iface) forwards(s *trace.Summary) bool {
+	src := s.Src.Addr()
+	if !src.IsValid() || src.IsUnspecified() || src.IsLoopback() || src.IsLinkLocalUnicast() {
+		return false
+	}
+	for _, a := range i.h.stack.Addrs() {
+		if a.Addr() == src {
+			return false
+		}
+	}
+	return true
+}
+
 func (i *iface) owner(s *trace.Summary, inbound bool) trace.Origin {
 	local, remote := s.Src, s.Dst
 	if inbound {
@@ -209,7 +227,7 @@ func (i *iface) receive(f *flight) {
 	i.h.stack.Settle()
 	if f.corrupt && f.seen != nil && (!taken || i.h.stack.ChecksumErrors() > bad) {
 		body := f.seen.body
-		body.What, body.Reason, body.Iface, body.Peer = trace.Dropped, "corrupted: checksum error at "+i.host(), i.name(), f.pipe.from.host()
+		body.What, body.Reason, body.Iface, body.Peer = trace.Discarded, "bad checksum", i.name(), f.pipe.from.host()
 		w.bus.Emit(trace.Origin{Host: i.host()}, &body)
 	}
 	if f.seen != nil {

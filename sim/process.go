@@ -81,7 +81,7 @@ func (h *Host) Start(p *sockapi.Proc, fn func(*sockapi.Proc) error) sockapi.Park
 		t.yield = yield
 		defer t.end()
 		if err := fn(p); err != nil {
-			w.fail(fmt.Errorf("%s on %s: %w", p.Name, h.Name(), err))
+			w.Fail(fmt.Errorf("%s on %s: %w", p.Name, h.Name(), err))
 		}
 	})
 	if w.bus.Enabled() {
@@ -96,8 +96,8 @@ func (h *Host) Start(p *sockapi.Proc, fn func(*sockapi.Proc) error) sockapi.Park
 	return t
 }
 
-// fail records that a process has failed: the run ends.
-func (w *World) fail(err error) { w.failed = append(w.failed, err) }
+// Fail makes the run end with err. Processes call it by returning an error.
+func (w *World) Fail(err error) { w.failed = append(w.failed, err) }
 
 func (t *thread) end() {
 	if r := recover(); r != nil {

@@ -46,7 +46,6 @@ type World struct {
 	packets uint64
 	failed  []error
 	posts   chan func() // see RunPaced
-	wake    chan struct{}
 	closed  bool
 }
 

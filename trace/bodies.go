@@ -14,6 +14,9 @@ const (
 	Sent      PacketWhat = "sent"
 	Delivered PacketWhat = "delivered"
 	Dropped   PacketWhat = "dropped"
+	// Discarded is a packet that was delivered and thrown away by the
+	// receiver's stack: its checksum was wrong. The Origin is the receiver.
+	Discarded PacketWhat = "discarded"
 )
 
 // Packet is a packet at one end of a link. The event's Origin is the sender
@@ -30,7 +33,7 @@ type Packet struct {
 	// Ethernet is set, else from the IP header. It belongs to the event.
 	Data     []byte
 	Ethernet bool
-	// Reason is why the packet was dropped, in the words of the impairment:
+	// Reason is why the packet was dropped or discarded, in the words of the impairment:
 	// "loss 1%", "queue full (limit 100)".
 	Reason string
 	// Note is what the link did to it otherwise: "duplicate", "corrupted bit
@@ -38,6 +41,9 @@ type Packet struct {
 	Note string
 	// Copy counts deliveries of one packet: 0 for the first, 1 for a duplicate.
 	Copy int
+	// Forwarded is set where a router or a switch passes on what another has
+	// sent: the same packet on its second wire.
+	Forwarded bool
 	// Retransmit is set on a TCP segment whose first byte was sent before.
 	Retransmit bool
 	// Summary is Data decoded, with sequence numbers relative to each side's

@@ -1,6 +1,9 @@
 package trace
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Flows makes sequence numbers relative. It remembers each side's initial
 // sequence number from its SYN, so the numbers of a connection start at 0 as
@@ -50,7 +53,7 @@ func (f *Flows) Note(s *Summary) (retransmit bool) {
 // for a packet that is seen again at its receiver.
 func (f *Flows) Relate(s *Summary) {
 	me := f.sides[flowSide{s.Src, s.Dst}]
-	if me == nil || s.Proto != "tcp" {
+	if me == nil || s.Proto != "tcp" || s.Rel {
 		return
 	}
 	s.Seq, s.Rel = s.rawSeq-me.isn, true
@@ -61,6 +64,7 @@ func (f *Flows) Relate(s *Summary) {
 	if s.HasAck {
 		s.Ack = s.rawAck - peer.isn
 	}
+	s.SACK = slices.Clone(s.SACK) // a copied Summary shares it
 	for i := range s.SACK {
 		s.SACK[i][0] -= peer.isn
 		s.SACK[i][1] -= peer.isn

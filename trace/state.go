@@ -31,3 +31,8 @@ func (s TCPState) SS() string {
 	}
 	return string(s)
 }
+
+// States lists the states in the order of a connection's life.
+func States() []TCPState {
+	return []TCPState{Closed, Listen, SynSent, SynReceived, Established, FinWait1, FinWait2, CloseWait, Closing, LastAck, TimeWait}
+}

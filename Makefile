@@ -1,0 +1,62 @@
+# `make help` lists the targets. A fresh clone needs Go; a Debian-like system
+# and root let `make deps` fetch the rest.
+SHELL := /bin/bash
+GO    ?= go
+BIN   := bin/fivetuple
+# Pinned, and run by version, so that the linter's modules stay out of go.mod.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# Packages in which more than one goroutine runs.
+RACE := ./stack ./sim/... ./sockapi ./tun ./cmd/...
+# command:package pairs that the tests look for; gcc is what -race links with.
+TOOLS := ip:iproute2 iperf3:iperf3 tshark:tshark curl:curl nc:netcat-openbsd \
+	ping:iputils-ping gcc:gcc gcc:libc6-dev
+# Without VCS stamping a build works in any checkout, whoever owns it.
+BUILD := build -trimpath -buildvcs=false
+export PATH := $(PATH):/usr/sbin:/sbin
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test race lint bench deps determinism check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/fivetuple
+	$(GO) $(BUILD) -o $(BIN) ./cmd/fivetuple
+
+demo: build ## build, then run the flagship scenario
+	$(BIN) run handshake
+
+test: ## run every test (fetches missing tools first)
+	@$(MAKE) --no-print-directory deps || echo "tests that need a missing tool are skipped"
+	$(GO) test ./...
+
+race: ## run the packages with concurrency under the race detector
+	CGO_ENABLED=1 $(GO) test -race $(RACE)
+
+lint: ## gofmt, vet, staticcheck, go.mod, and the wasm and macOS builds
+	@out=$$(gofmt -l .); test -z "$$out" || { echo "run gofmt -w on:"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	$(GO) mod tidy -diff
+	GOOS=js GOARCH=wasm $(GO) build ./scenarios/... ./sim/...
+	GOOS=darwin $(GO) $(BUILD) -o /dev/null ./cmd/fivetuple
+
+bench: ## Go benchmarks, then the same bulk transfer in ns-3 if it is installed
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+	@$(MAKE) --no-print-directory -C bench/ns3 run
+
+deps: ## install the tools that the tests use (apt, as root)
+	@missing=$$(for t in $(TOOLS); do command -v $${t%%:*} >/dev/null || echo $${t##*:}; done | xargs); \
+	test -n "$$missing" || exit 0; echo "missing: $$missing"; \
+	cmd="apt-get install -y --no-install-recommends $$missing"; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -q && $$cmd </dev/null; \
+	else echo "remedy: run as root: $$cmd (or your system's equivalent)"; exit 1; fi
+
+determinism: build ## run every scenario twice, on 1 and 8 cores, and compare every byte
+	$(GO) run ./internal/determinism
+
+check: lint test race determinism ## all of the above that must pass before a commit
+
+clean: ## remove what was built
+	rm -rf bin

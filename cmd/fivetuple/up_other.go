@@ -1,0 +1,15 @@
+//go:build !linux
+
+package main
+
+import "github.com/spf13/cobra"
+
+func upCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "up",
+		Short: "attach the stack to a TUN device (Linux only)",
+		RunE: func(*cobra.Command, []string) error {
+			return usagef("up: TUN devices need Linux; `fivetuple run` works everywhere")
+		},
+	}
+}

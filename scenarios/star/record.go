@@ -1,0 +1,119 @@
+package star
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"fivetuple/sim"
+	"fivetuple/trace"
+)
+
+// recorder is the sink that expectations look at: every packet that was sent
+// and every state that changed, without their bytes.
+type recorder struct {
+	world   *sim.World
+	packets []packet
+	states  []stateChange
+	last    []string // the latest lines, for failures
+}
+
+type packet struct {
+	from, to string // hosts
+	dropped  bool
+	re       bool
+	reason   string
+	sum      trace.Summary
+}
+
+type stateChange struct {
+	host string
+	trace.State
+}
+
+// keepLast is how many events a failure shows.
+const keepLast = 8
+
+// Event implements [trace.Sink].
+func (r *recorder) Event(e *trace.Event) error {
+	switch b := e.Body.(type) {
+	case *trace.Packet:
+		if b.What == trace.Dropped || b.What == trace.Sent && !b.Forwarded {
+			p := packet{from: e.Host, to: r.hostOf(b), dropped: b.What == trace.Dropped, re: b.Retransmit, reason: b.Reason, sum: b.Summary}
+			r.packets = append(r.packets, p)
+			r.note(e, p.String())
+		}
+	case *trace.State:
+		r.states = append(r.states, stateChange{e.Host, *b})
+		r.note(e, fmt.Sprintf("%s %s: %s → %s", e.Host, b.Local, b.From, b.To))
+	case *trace.Call:
+		if b.What == trace.Return {
+			result := b.Result
+			if b.Errno != "" {
+				result = "-1 " + b.Errno
+			}
+			r.note(e, fmt.Sprintf("%s on %s: %s(%s) = %s", e.Proc, e.Host, b.Name, b.Args, result))
+		}
+	case *trace.Warning:
+		r.note(e, "warning: "+b.Text)
+	}
+	return nil
+}
+
+// hostOf names the host that a packet is for: behind a router or a switch that
+// is not the other end of the link.
+func (r *recorder) hostOf(p *trace.Packet) string {
+	for _, h := range r.world.Hosts() {
+		for _, a := range h.Addrs() {
+			if a.Addr() == p.Summary.Dst.Addr() {
+				return h.Name()
+			}
+		}
+	}
+	return p.Peer
+}
+
+// Close implements [trace.Sink].
+func (r *recorder) Close() error { return nil }
+
+func (r *recorder) note(e *trace.Event, s string) {
+	if len(r.last) == keepLast {
+		r.last = append(r.last[:0], r.last[1:]...)
+	}
+	r.last = append(r.last, fmt.Sprintf("%12.6f  %s", e.At.Seconds(), s))
+}
+
+// String writes a packet as expectations do: who to whom, then packetdrill's
+// notation: "client > server: S. 0:0(0) ack 1".
+func (p packet) String() string {
+	s := &p.sum
+	text := s.Proto + " " + s.Text
+	switch s.Proto {
+	case "tcp":
+		text = fmt.Sprintf("%s %d:%d(%d)", s.Flags, s.Seq, s.Seq+uint32(s.Len), s.Len)
+		if s.HasAck {
+			text += fmt.Sprintf(" ack %d", s.Ack)
+		}
+	case "udp":
+		text = fmt.Sprintf("udp (%d)", s.Len)
+	}
+	text = strings.TrimSpace(text)
+	if p.dropped {
+		text += " dropped"
+	}
+	return p.from + " > " + p.to + ": " + text
+}
+
+// packetFilter chooses packets.
+type packetFilter struct {
+	src, dst, proto string
+	port            int
+}
+
+func (f *packetFilter) matches(p packet) bool {
+	return (f.src == "" || f.src == p.from) && (f.dst == "" || f.dst == p.to) &&
+		(f.proto == "" || f.proto == p.sum.Proto) &&
+		(f.port == 0 || hasPort(p.sum.Src, f.port) || hasPort(p.sum.Dst, f.port))
+}
+
+func hasPort(a netip.AddrPort, port int) bool { return int(a.Port()) == port }

@@ -1,0 +1,111 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// This file is where the wall clock enters: the paced driver. Everything else
+// in the package takes time as it is told.
+
+// Forever is the limit of a run that ends with its context.
+var Forever = Limit{until: 1<<63 - 1}
+
+// Post hands f to the world's goroutine, which runs it at the wall-clock
+// instant at which it takes it: an input of the run, like a packet. It blocks
+// while too many are waiting, and reports false, without running f, once ctx
+// is done. It may be called by any goroutine while [World.RunPaced] runs.
+func (w *World) Post(ctx context.Context, f func()) bool {
+	select {
+	case w.posts <- f:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// RunPaced runs the world in step with the wall clock: one second takes one
+// second. It ends when ctx is done (which is no error), when a process fails,
+// or at limit. UntilQuiet ends it when every process that is no daemon has
+// ended: while a device is attached, something can always happen.
+func (w *World) RunPaced(ctx context.Context, limit Limit) error {
+	start := time.Now().Add(-w.loop.now)
+	alarm := time.NewTimer(time.Hour)
+	defer alarm.Stop()
+	w.resumeReady()
+	for len(w.failed) == 0 && !w.pacedDone(limit) {
+		if next := w.loop.peek(); next != nil && next.at <= time.Since(start) {
+			if next.at > limit.until && !limit.quiet {
+				break
+			}
+			w.Step()
+			if !w.takePost(start) && ctx.Err() != nil {
+				return nil
+			}
+			continue
+		}
+		alarm.Reset(w.untilNext(start, limit))
+		select {
+		case <-ctx.Done():
+			return nil
+		case f := <-w.posts:
+			w.run(start, f)
+		case <-alarm.C:
+		}
+	}
+	return errors.Join(w.failed...)
+}
+
+// pacedDone reports whether a paced run has reached its limit.
+func (w *World) pacedDone(limit Limit) bool {
+	if !limit.quiet {
+		return w.loop.now >= limit.until
+	}
+	for _, t := range w.threads {
+		if !t.daemon {
+			return false
+		}
+	}
+	return true
+}
+
+// untilNext is how long there is nothing to do.
+func (w *World) untilNext(start time.Time, limit Limit) time.Duration {
+	wait := time.Hour
+	if next := w.loop.peek(); next != nil {
+		wait = min(wait, next.at-time.Since(start))
+	}
+	if !limit.quiet {
+		wait = min(wait, limit.until-time.Since(start))
+		if wait <= 0 {
+			w.loop.now = max(w.loop.now, min(limit.until, time.Since(start)))
+		}
+	}
+	return max(wait, 0)
+}
+
+// takePost runs one posted call, if there is one.
+func (w *World) takePost(start time.Time) bool {
+	select {
+	case f := <-w.posts:
+		w.run(start, f)
+		return true
+	default:
+		return false
+	}
+}
+
+// run runs a posted call now. Events that are due at this instant come first:
+// they were scheduled before the call arrived.
+func (w *World) run(start time.Time, f func()) {
+	now := time.Since(start)
+	for next := w.loop.peek(); next != nil && next.at <= now; next = w.loop.peek() {
+		w.Step()
+	}
+	w.loop.now = max(w.loop.now, now)
+	w.bus.SetCause(0)
+	f()
+	w.flushAll()
+	w.resumeReady()
+}

@@ -1,0 +1,82 @@
+package tun
+
+import "fmt"
+
+// Limits of [Config].
+const (
+	// DefaultMTU is the MTU in bytes of a device whose Config names none.
+	DefaultMTU = 1500
+
+	// MinMTU is the smallest datagram that every IPv4 host must accept (RFC 791 section 3.1).
+	MinMTU = 576
+
+	// MaxMTU is IPv4's limit of 65535 less an Ethernet header, rounded down to a multiple of 4, so that
+	// packets can cross an Ethernet-like link too.
+	MaxMTU = 65520
+
+	// maxNameLen is IFNAMSIZ without the final NUL (linux/if.h).
+	maxNameLen = 15
+)
+
+// Config describes the device that [Open] makes. The zero value is usable.
+type Config struct {
+	// Name is the interface's name: at most 15 letters, digits, '.', '_' and '-'.
+	// Empty lets the kernel choose the next free tunN.
+	Name string
+
+	// MTU is the largest packet in bytes, 576 to 65520. 0 means 1500.
+	MTU int
+}
+
+// withDefaults fills in what was left out and refuses what no device can have.
+func (c Config) withDefaults() (Config, error) {
+	if c.MTU == 0 {
+		c.MTU = DefaultMTU
+	}
+	if err := checkMTU(c.MTU); err != nil {
+		return Config{}, err
+	}
+	if err := checkName(c.Name); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+func checkMTU(mtu int) error {
+	if mtu >= MinMTU && mtu <= MaxMTU {
+		return nil
+	}
+	return &Error{
+		Problem: fmt.Sprintf("an MTU of %d is out of range", mtu),
+		Remedy:  fmt.Sprintf("use %d to %d", MinMTU, MaxMTU),
+	}
+}
+
+// checkName is stricter than the kernel, which takes any bytes but '/', ':' and white space, and reads
+// '%' as a template: a name must survive shells, sysctl paths and file names.
+func checkName(name string) error {
+	if len(name) > maxNameLen {
+		return &Error{
+			Problem: fmt.Sprintf("device name %q has %d bytes", name, len(name)),
+			Remedy:  fmt.Sprintf("use at most %d, the limit of Linux", maxNameLen),
+		}
+	}
+	switch name {
+	case ".", "..", "all", "default": // directories under /proc/sys/net/ipv4/conf
+		return &Error{Problem: fmt.Sprintf("device name %q is reserved by Linux", name), Remedy: "choose another"}
+	}
+	for _, r := range name {
+		if !nameRune(r) {
+			return &Error{
+				Problem: fmt.Sprintf("device name %q contains %q", name, r),
+				Remedy:  "use letters, digits, '.', '_' and '-'",
+			}
+		}
+	}
+	return nil
+}
+
+func nameRune(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' ||
+		r == '.' || r == '_' || r == '-'
+}

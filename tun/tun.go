@@ -1,0 +1,66 @@
+// Package tun moves IP packets between this program and the operating system through TUN devices.
+//
+//   - [Device] is the seam: one IP packet a call. Everything above it knows no other type.
+//   - [Open] makes a real device (Linux); [Configure] gives it addresses, routes and its link state.
+//   - [Pipe] makes a pair of devices in memory, for tests and for programs without privileges.
+//   - [Error] is what every function here fails with: the problem, the remedy and the cause.
+//
+// The package sits beside the simulator: it knows neither worlds nor sockets, so real devices work
+// without them. Package tuntest holds the contract of [Device] as a test; each implementation passes it.
+//
+// Sharp edges:
+//
+//   - A device is down until [Configure] has run. While it is down, writes fail and nothing is read.
+//   - An interface that comes up with IPv6 enabled talks on its own: router solicitations and
+//     multicast listener reports arrive from the kernel before any packet of yours. Expect them.
+//   - The kernel drops packets when nobody reads: its queue holds 500 by default (txqueuelen).
+//   - The kernel does not verify what is written beyond the IP version; checksums are the writer's job.
+//   - Children inherit no descriptor of a device, so a device is gone when its Close returns.
+//   - A failed [Open] may cost one file descriptor until the process ends: the library below does not
+//     close it after a refusal by the kernel. What can be checked beforehand is, so this is rare.
+package tun
+
+import "errors"
+
+// Device is one end of a network interface that carries bare IP packets, without a link header.
+//
+// The contract, which every implementation keeps:
+//
+//   - One call moves one whole IPv4 or IPv6 packet, never a part and never two.
+//   - The caller owns p. The device uses it during the call only and keeps no reference to it.
+//   - Read and Write may run concurrently with each other and with Close. Only one Read may run at a
+//     time, and only one Write.
+//   - After Close every call of Read and Write fails with an error for which
+//     errors.Is(err, [os.ErrClosed]) holds, including those that were blocked when Close was called.
+type Device interface {
+	// Name is the interface's name, such as "ft0". It does not change and stays valid after Close.
+	Name() string
+
+	// MTU is the length in bytes of the largest packet that Read delivers and Write accepts.
+	// It does not change.
+	MTU() int
+
+	// Read blocks until a packet arrives from the other side, copies it to p and returns its length.
+	// p must hold at least MTU bytes: with less, Read returns [io.ErrShortBuffer] at once and
+	// takes no packet. A packet that does not fit p all the same (somebody raised the interface's MTU)
+	// is lost and reported as [ErrTooLong]; it is never cut. The device can still be read after either.
+	Read(p []byte) (int, error)
+
+	// Write hands the packet p to the other side and returns len(p). It may block while the other side
+	// has no room. It refuses, returning 0, what is longer than MTU with [ErrTooLong] and what does
+	// not start like an IP packet with [ErrNotIP]. The device can still be written after either.
+	Write(p []byte) (int, error)
+
+	// Close ends the device and unblocks Read and Write. It may be called more than once and from any
+	// goroutine; the later calls do nothing and return what the first returned.
+	Close() error
+}
+
+// Causes of an [Error] that a caller may want to tell apart with [errors.Is].
+var (
+	// ErrTooLong means that a packet is longer than the MTU, or than the buffer of Read.
+	ErrTooLong = errors.New("packet is too long")
+
+	// ErrNotIP means that the bytes given to Write do not start with an IP version of 4 or 6.
+	ErrNotIP = errors.New("not an IPv4 or IPv6 packet")
+)
