@@ -38,6 +38,7 @@ func (f *Flows) Note(s *Summary) (retransmit bool) {
 		f.sides[key] = me
 	}
 	if me == nil {
+		f.Relate(s)
 		return false
 	}
 	span := s.Span()
@@ -52,12 +53,14 @@ func (f *Flows) Note(s *Summary) (retransmit bool) {
 // Relate rewrites the numbers of a segment to relative ones without noting it:
 // for a packet that is seen again at its receiver.
 func (f *Flows) Relate(s *Summary) {
-	me := f.sides[flowSide{s.Src, s.Dst}]
+	me, peer := f.sides[flowSide{s.Src, s.Dst}], f.sides[flowSide{s.Dst, s.Src}]
+	if me == nil && peer != nil && s.Flags == "R." && s.rawSeq == 0 {
+		me = &sideState{} // refuses a SYN: it has no numbers of its own (RFC 9293, 3.10.7.1)
+	}
 	if me == nil || s.Proto != "tcp" || s.Rel {
 		return
 	}
 	s.Seq, s.Rel = s.rawSeq-me.isn, true
-	peer := f.sides[flowSide{s.Dst, s.Src}]
 	if peer == nil {
 		return
 	}

@@ -75,6 +75,10 @@ func TestFlows(t *testing.T) {
 			{c(901, 70001, ack, "abcd"), 1, 1, true, false},
 			{c(901, 70001, ack, "abcd"), 1, 1, true, true},
 		}},
+		{"a reset that refuses a SYN counts from 0", []step{
+			{c(1000, 0, syn, ""), 0, 0, true, false},
+			{s(0, 1001, rst|ack, ""), 0, 1, true, false},
+		}},
 		{"without a SYN numbers stay as they are", []step{
 			{c(1001, 5001, ack, "abcd"), 1001, 5001, false, false},
 			{c(1001, 5001, ack, "abcd"), 1001, 5001, false, false},

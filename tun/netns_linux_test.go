@@ -16,6 +16,9 @@ import (
 // childEnv marks a test process that runs in a network namespace of its own.
 const childEnv = "FIVETUPLE_TUN_TEST_CHILD"
 
+// childBound is when a child is taken to hang: it then ends by itself and shows its goroutines.
+const childBound = "3m"
+
 // inNamespace runs the calling top-level test in a new network namespace, so that no test touches the
 // machine's own interfaces. It starts the test binary again for that test alone: there it returns true and
 // the test does its work; here it reports the outcome and returns false, and the test returns.
@@ -30,7 +33,8 @@ func inNamespace(t *testing.T) bool {
 	t.Parallel() // each child is alone in its namespace
 	exe, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), exe, "-test.v", "-test.run=^"+t.Name()+"$")
+	args := []string{"-test.v", "-test.run=^" + t.Name() + "$", "-test.timeout=" + childBound}
+	cmd := exec.CommandContext(t.Context(), exe, args...)
 	cmd.Env = append(os.Environ(), childEnv+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
 	out, err := cmd.CombinedOutput()

@@ -92,7 +92,7 @@ func newWater(name string, persistent bool) (string, *os.File, error) {
 	}
 	conn, err := file.SyscallConn()
 	if err == nil {
-		err = conn.Control(func(fd uintptr) { unix.CloseOnExec(int(fd)); unix.SetNonblock(int(fd), false) })
+		err = conn.Control(func(fd uintptr) { unix.CloseOnExec(int(fd)) })
 	}
 	if err != nil {
 		file.Close() // the first error is the one to report

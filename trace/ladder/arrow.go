@@ -21,6 +21,9 @@ func (w *wire) label(n int) (text string, rest []string) {
 		parts = parts[:len(parts)-1]
 		text = join(parts, notes, " ")
 	}
+	if wide := join(parts, notes, "  "); width(wide) <= n {
+		text = wide // there is room for blanks again
+	}
 	return cut(text, n), rest
 }
 

@@ -13,7 +13,7 @@ func (l *Ladder) call(ev *trace.Event, c *trace.Call) {
 	switch c.What {
 	case trace.Enter:
 		l.sum.Calls++
-		l.calls[c.Num] = l.add(&row{lane: l.lanes.find(ev.Host), call: c, prefix: l.prefix(ev), enterID: ev.ID})
+		l.calls[c.Num] = l.add(&row{lane: l.lanes.find(ev.Host), call: c, who: ev.Origin, enterID: ev.ID})
 	case trace.Block:
 		if r := l.calls[c.Num]; r != nil && !r.ready {
 			r.state = l.take(ev.Host, r.enterID)
@@ -26,7 +26,7 @@ func (l *Ladder) call(ev *trace.Event, c *trace.Call) {
 
 // waits resolves a call that has not returned yet.
 func (l *Ladder) waits(r *row) {
-	r.text = r.prefix + r.call.Name + "(" + r.call.Args + ") ..."
+	r.text = r.call.Name + "(" + r.call.Args + ") ..."
 	r.ready, r.split = true, true
 	l.bulkCall(r, "block", "1")
 }
@@ -35,14 +35,14 @@ func (l *Ladder) returns(ev *trace.Event, c *trace.Call) {
 	r := l.calls[c.Num]
 	delete(l.calls, c.Num)
 	if r != nil && !r.split {
-		r.text = r.prefix + c.Name + "(" + c.Args + ")" + outcome(c) + r.text
+		r.text = c.Name + "(" + c.Args + ")" + outcome(c) + r.text
 		r.state = l.take(ev.Host, r.enterID)
 		r.ready = true
 		l.bulkCall(r, "whole", c.Result)
 		return
 	}
-	r = l.add(&row{lane: l.lanes.find(ev.Host), call: c, ready: true, split: true, prefix: l.prefix(ev)})
-	r.text = r.prefix + "... " + c.Name + outcome(c)
+	r = l.add(&row{lane: l.lanes.find(ev.Host), call: c, ready: true, split: true, who: ev.Origin})
+	r.text = "... " + c.Name + outcome(c)
 	if c.Waited > 0 {
 		r.text += "  (" + duration(c.Waited) + ")"
 	}
@@ -66,15 +66,15 @@ func outcome(c *trace.Call) string {
 	return s
 }
 
-func (l *Ladder) prefix(ev *trace.Event) string {
-	if i := l.lanes.find(ev.Host); i != noLane {
-		l.start(false) // what the header names needs no prefix
-		return l.lanes[i].prefix(ev.Origin)
-	}
-	if ev.Proc == "" {
+// prefix says whose call a row is, where the header does not.
+func (l *Ladder) prefix(r *row) string {
+	switch {
+	case r.call == nil || r.who.Proc == "":
 		return ""
+	case r.lane != noLane:
+		return l.lanes[r.lane].prefix(r.who)
 	}
-	return ev.Proc + ": "
+	return r.who.Proc + ": "
 }
 
 // transfers are the calls that a bulk transfer repeats.
@@ -88,5 +88,5 @@ func (l *Ladder) bulkCall(r *row, phase, result string) {
 	if n, err := strconv.Atoi(result); err != nil || n <= 0 || r.state != "" || !transfers[r.call.Name] {
 		return
 	}
-	r.bulk = &bulk{call: r.call.Name, begins: phase != "return", key: callKey{r.lane, r.prefix, r.call.Name, phase}}
+	r.bulk = &bulk{call: r.call.Name, begins: phase != "return", key: callKey{r.lane, actorOf(r.who), r.call.Name, phase}}
 }

@@ -13,7 +13,10 @@ type chart struct {
 const maxChart = 5
 
 func newChart(cfg Config, lanes laneList) *chart {
-	room := (cfg.Width - laneStart) * 6 / 11
+	room := (cfg.Width - laneStart) * 5 / 11
+	if len(lanes) > 3 {
+		room = (cfg.Width - laneStart) * 3 / 5
+	}
 	step := room / (len(lanes) - 1)
 	return &chart{cfg: cfg, lanes: lanes, step: step, label: step*(len(lanes)-1) + 3}
 }
@@ -28,7 +31,7 @@ func (c *chart) heads() []string {
 		if i == len(c.lanes)-1 {
 			n = c.width() - c.step*i
 		}
-		names = padTo(names, c.step*i) + cut(l.title(), n)
+		names = padTo(names, c.step*i) + l.title(n)
 		addrs = padTo(addrs, c.step*i) + cut(l.addresses(n), n)
 	}
 	if width(addrs) == c.step*(len(c.lanes)-1) {
@@ -43,23 +46,39 @@ func (c *chart) lines(r *row) []string {
 		if !w.arrival && !w.loop && w.from >= 0 && w.to >= 0 && w.from != w.to {
 			return c.arrow(r)
 		}
-		r.text = flatWire(c.lanes, w)
+		r.text = flatWire(c.lanes, w, c.width()-max(0, r.lane)*c.step-width(r.state)-4)
 	}
-	text := r.text
-	if r.state != "" && r.wire != nil && r.wire.arrival {
+	lane, text, inside := max(0, r.lane), r.text, ""
+	switch {
+	case r.state == "":
+	case r.wire != nil && r.wire.arrival:
 		text = r.state + "  (" + text + ")"
-	} else if r.state != "" {
+	case lane == len(c.lanes)-1:
+		inside = r.state + "  "
+	default:
 		text += "  " + r.state
 	}
-	at := max(0, r.lane) * c.step
+	at := lane * c.step
 	if over := at + width(text) - c.width(); over > 0 {
 		at -= min(over, maxShift, at)
 	}
 	var out []string
 	for _, s := range wrap(text, c.width()-at) {
-		out = append(out, c.lifelines(at)+s)
+		out = append(out, c.through(c.lifelines(at-width(inside))+inside+s, lane+1))
+		inside = ""
 	}
 	return out
+}
+
+// through adds the life lines of the lanes from first on, as far as the line
+// leaves them free.
+func (c *chart) through(line string, first int) string {
+	for i := first; i < len(c.lanes); i++ {
+		if width(line) < i*c.step {
+			line = padTo(line, i*c.step) + "│"
+		}
+	}
+	return line
 }
 
 // lifelines draws the life lines to the left of a column.
@@ -78,9 +97,7 @@ func (c *chart) arrow(r *row) []string {
 	w := r.wire
 	a, b := min(w.from, w.to), max(w.from, w.to)
 	line := c.lifelines(a*c.step) + c.span(r, (b-a)*c.step+1)
-	for i := b + 1; i < len(c.lanes); i++ {
-		line = padTo(line, i*c.step) + "│"
-	}
+	line = c.through(line, b+1)
 	if w.drop != "" {
 		w.notes = append([]string{w.drop}, w.notes...)
 	}
@@ -90,6 +107,7 @@ func (c *chart) arrow(r *row) []string {
 	if r.state != "" && !fits(r.state, (b-a)*c.step+1) {
 		w.notes = append([]string{r.state}, w.notes...)
 	}
+	w.seg.brief = w.seg.brief || len(c.lanes) > 3 // no room for options
 	ports := w.seg.ports()
 	text, rest := w.label(c.width() - c.label - width(ports))
 	out := []string{padTo(line, c.label) + ports + text}

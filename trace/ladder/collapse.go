@@ -31,8 +31,9 @@ type bulk struct {
 
 // callKey names a call site well enough to see that a call repeats itself.
 type callKey struct {
-	lane                int
-	prefix, name, phase string
+	lane        int
+	who         actor
+	name, phase string
 }
 
 // bulkSegment lets an ordinary segment or datagram be summed up.

@@ -39,7 +39,7 @@ func (d *duet) heads() []string {
 }
 
 func headOf(l *lane, n int) string {
-	title := l.title()
+	title := l.title(n)
 	return cut(title+" "+l.addresses(n-width(title)-1), n)
 }
 
@@ -49,7 +49,7 @@ func (d *duet) lines(r *row) []string {
 		if !w.loop && w.from >= 0 && w.to >= 0 && w.from != w.to {
 			return d.arrow(r)
 		}
-		r.text = flatWire(d.lanes, w)
+		r.text = flatWire(d.lanes, w, d.width()-max(0, r.lane)*d.mid-width(r.state)-2)
 	}
 	if r.lane == 1 {
 		return d.right(r)
@@ -95,11 +95,12 @@ func (d *duet) arrow(r *row) []string {
 	if w.drop != "" && !w.arrival {
 		return d.lost(r, toRight, lport, rport)
 	}
-	body, rest := d.body(w, toRight)
 	note := r.state
-	if w.again && !w.arrival {
+	if w.again {
 		note = "retransmission"
+		w.notes = append(w.notes, nonEmpty(r.state)...)
 	}
+	body, rest := d.body(w, toRight)
 	notes := [2]string{}
 	notes[r.lane] = note
 	out := []string{d.join(notes[0], lport, body, rport, notes[1])}
@@ -136,8 +137,8 @@ func (d *duet) body(w *wire, toRight bool) (body string, rest []string) {
 	return head + "┄┄ " + text, nil
 }
 
-// lost draws a packet that does not arrive. The reason may take the place of
-// the port and the state at the far end.
+// lost draws a packet that does not arrive: the far end has neither port nor
+// state, which leaves room for the reason.
 func (d *duet) lost(r *row, toRight bool, lport, rport string) []string {
 	w, note := r.wire, r.state
 	if w.again {
@@ -147,17 +148,10 @@ func (d *duet) lost(r *row, toRight bool, lport, rport string) []string {
 	text, rest := w.label(d.wire + sideWidth - width(reason) - 8)
 	var line string
 	if toRight {
-		body := lostRight(text, reason, d.wire)
-		if width(body) > d.wire {
-			rport = ""
-		}
-		line = d.join(note, lport, body, rport, "")
+		line = d.join(note, lport, lostRight(text, reason, d.wire), "", "")
 	} else {
 		body := lostLeft(text, reason, d.wire)
-		line = d.join("", lport, body, rport, note)
-		if over := width(body) - d.wire; over > 0 {
-			line = pad(sideWidth-over) + body + " " + padTo(rport, portWidth) + " " + note
-		}
+		line = pad(sideWidth+d.wire-width(body)) + body + " " + padTo(rport, portWidth) + " " + note
 	}
 	return append([]string{line}, d.spill(rest, toRight)...)
 }

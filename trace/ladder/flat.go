@@ -28,7 +28,7 @@ func (f *flat) lines(r *row) []string {
 	}
 	text := r.text
 	if r.wire != nil && text == "" {
-		text = flatWire(f.lanes, r.wire)
+		text = flatWire(f.lanes, r.wire, f.cfg.Width-laneStart-f.name-width(r.state)-4)
 	}
 	if r.state != "" {
 		text += "  " + r.state
@@ -41,28 +41,33 @@ func (f *flat) lines(r *row) []string {
 	return out
 }
 
-// flatWire is a packet in words: "→ server  49152→80  S  seq 0".
-func flatWire(lanes laneList, w *wire) string {
+// flatWire is a packet in words, with blanks between them if it then fits in n
+// columns: "→ server 49152→80 S   seq 0".
+func flatWire(lanes laneList, w *wire, n int) string {
 	var s string
 	switch {
 	case w.loop:
-		s = "lo "
+		s = "lo  "
 	case w.arrival && w.from >= 0:
-		s = "← " + lanes[w.from].Name + " "
+		s = "← " + lanes[w.from].Name + "  "
 	case w.arrival:
-		s = "← "
+		s = "←  "
 	case w.to >= 0:
-		s = "→ " + lanes[w.to].Name + " "
+		s = "→ " + lanes[w.to].Name + "  "
 	default:
-		s = "→ " + w.seg.Dst.Addr().String() + " "
+		s = "→ " + w.seg.Dst.Addr().String() + "  "
 	}
 	notes := w.notes
 	if w.again && !w.arrival {
 		notes = append([]string{"retransmission"}, notes...)
 	}
-	s += w.seg.ports() + join(w.seg.parts(), notes, " ")
+	s += w.seg.ports()
+	lost := ""
 	if w.drop != "" {
-		s += " ✗ " + w.drop
+		lost = " ✗ " + w.drop
 	}
-	return s
+	if wide := s + join(w.seg.parts(), notes, "  ") + lost; width(wide) <= n {
+		return wide
+	}
+	return s + join(w.seg.parts(), notes, " ") + lost
 }

@@ -20,6 +20,8 @@ type Ladder struct {
 	pending []pendingState
 
 	now    time.Duration
+	begun  bool                      // there was an event
+	moved  bool                      // there was one at a later time
 	recent map[trace.ID]*trace.Event // the events of this instant
 	timers timerMemory
 	flying map[uint64]bool // packets that were seen when they were sent
@@ -47,10 +49,12 @@ func New(w io.Writer, cfg Config) *Ladder {
 // it returns.
 func (l *Ladder) Event(ev *trace.Event) error {
 	if ev.At > l.now {
+		l.moved = l.begun
 		l.settle()
 		l.now = ev.At
 		clear(l.recent)
 	}
+	l.begun = true
 	l.recent[ev.ID] = ev
 	l.meet(ev)
 	switch b := ev.Body.(type) {
@@ -102,9 +106,10 @@ func (l *Ladder) meet(ev *trace.Event) {
 }
 
 // start chooses the layout and writes the header, once it is known who takes
-// part; at the latest when it must.
+// part: when the first instant is over.
 func (l *Ladder) start(must bool) {
-	if !l.out.started() && (must || len(l.cfg.Hosts) > 0 || len(l.lanes) >= 2) {
+	known := len(l.cfg.Hosts) > 0 || len(l.lanes) >= 2
+	if !l.out.started() && (must || known && l.moved) {
 		l.out.header(l.lanes)
 	}
 }
@@ -132,15 +137,16 @@ func (l *Ladder) settle() {
 // drain passes on the rows at the head of the queue that are ready.
 func (l *Ladder) drain() {
 	n := 0
-	for n < len(l.queue) && (l.queue[n].ready || l.queue[n].gone) {
-		if !l.queue[n].gone {
-			l.start(false)
-			if !l.out.started() {
-				break
-			}
-			l.fold.add(l.queue[n])
+	for ; n < len(l.queue) && (l.queue[n].ready || l.queue[n].gone); n++ {
+		r := l.queue[n]
+		if r.gone {
+			continue
 		}
-		n++
+		if l.start(false); !l.out.started() {
+			break
+		}
+		r.text = l.prefix(r) + r.text
+		l.fold.add(r)
 	}
 	l.queue = append(l.queue[:0], l.queue[n:]...)
 }

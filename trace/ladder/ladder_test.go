@@ -154,20 +154,7 @@ func TestThreeHosts(t *testing.T) {
 	a, b := s.host("anna", "10.0.0.11/24"), s.host("bert", "10.0.0.12/24")
 	s.link(a, server, sim.LinkConfig{AddrsB: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/24")}})
 	s.link(b, server, sim.LinkConfig{AddrsB: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/24")}})
-	server.Spawn("httpd", func(p *sockapi.Proc) error {
-		l, err := p.Socket(sockapi.AF_INET, sockapi.SOCK_STREAM, 0)
-		if err := errors.Join(err, p.Bind(l, web), p.Listen(l, 16)); err != nil {
-			return err
-		}
-		for range 2 {
-			c, _, err := p.Accept(l)
-			if err != nil {
-				return err
-			}
-			p.Go(func(p *sockapi.Proc) error { return errors.Join(echo(p, c), p.Close(c)) })
-		}
-		return p.Close(l)
-	})
+	server.Spawn("httpd", serveTwo)
 	a.Spawn("curl", dial(web, hello))
 	b.Spawn("wget", dial(web, hello))
 	golden(t, "threehosts", s.run())

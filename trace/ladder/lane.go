@@ -25,6 +25,8 @@ type actor struct {
 	pid, thread int
 }
 
+func actorOf(o trace.Origin) actor { return actor{o.Proc, o.PID, o.Thread} }
+
 type laneList []*lane
 
 func (ls *laneList) add(host string) {
@@ -37,13 +39,17 @@ func (ls laneList) find(host string) int {
 	return slices.IndexFunc(ls, func(l *lane) bool { return l.Name == host })
 }
 
-func (ls laneList) findAddr(a netip.Addr) int {
+// findEither finds a host by its name, or else by its address.
+func (ls laneList) findEither(host string, a netip.Addr) int {
+	if i := ls.find(host); i != noLane {
+		return i
+	}
 	return slices.IndexFunc(ls, func(l *lane) bool { return slices.Contains(l.Addrs, a) })
 }
 
 // note remembers the thread that o names.
 func (l *lane) note(o trace.Origin) {
-	a := actor{o.Proc, o.PID, o.Thread}
+	a := actorOf(o)
 	if o.Proc != "" && !slices.Contains(l.actors, a) {
 		l.actors = append(l.actors, a)
 	}
@@ -65,20 +71,22 @@ func (l *lane) prefix(o trace.Origin) string {
 	return name + ": "
 }
 
-// title is the lane's heading: "curl · client".
-func (l *lane) title() string {
+// title is the lane's heading in n columns: "curl · client", or the host alone
+// if it runs several processes or there is no room.
+func (l *lane) title(n int) string {
 	l.named = ""
-	for _, a := range l.actors {
-		if l.named != "" && (a.proc != l.named || a.pid != l.actors[0].pid) {
-			l.named = ""
-			return l.Name
+	for i, a := range l.actors {
+		if i > 0 && (a.proc != l.actors[0].proc || a.pid != l.actors[0].pid) {
+			return cut(l.Name, n)
 		}
-		l.named = a.proc
 	}
-	if l.named == "" || l.named == l.Name {
-		return l.Name
+	if len(l.actors) > 0 {
+		if s := l.actors[0].proc + " · " + l.Name; width(s) <= n {
+			l.named = l.actors[0].proc
+			return s
+		}
 	}
-	return l.named + " · " + l.Name
+	return cut(l.Name, n)
 }
 
 // addresses lists as many addresses as fit.

@@ -22,7 +22,7 @@ type row struct {
 	bulk *bulk // set if the row may be summed up with its like
 
 	call    *trace.Call // the call that is to be resolved
-	prefix  string
+	who     trace.Origin
 	enterID trace.ID
 	split   bool // "..." was written, so the return needs a row of its own
 }

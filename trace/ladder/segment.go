@@ -12,10 +12,10 @@ import (
 // segment is a decoded packet with what only the whole connection tells.
 type segment struct {
 	*trace.Summary
-	ack uint32
 	win uint32 // in bytes; shown if showWin
 	// showWin is set when the window closes, and when it opens again.
 	showWin bool
+	brief   bool // without options: they were shown before, or there is no room
 }
 
 // side is the sending side of a connection.
@@ -23,10 +23,8 @@ type side struct{ from, to netip.AddrPort }
 
 // sideMemory is what one side has said so far.
 type sideMemory struct {
-	isn      uint32
-	syn      bool
-	scale    int // of the window, as offered in the SYN; -1 if not offered
-	zeroWind bool
+	scale  int  // of the window, as offered in the SYN; -1 if not offered
+	closed bool // its window
 }
 
 // flowMemory remembers both sides of every TCP connection.
@@ -46,32 +44,22 @@ func (f flowMemory) note(s *trace.Summary) segment {
 	}
 	isSYN := strings.Contains(s.Flags, "S")
 	if isSYN {
-		*me = sideMemory{isn: s.RawSeq(), syn: true, scale: windowScale(s.Opts)}
+		*me = sideMemory{scale: windowScale(s.Opts)}
 	}
 	seg := f.look(s)
 	if !isSYN && !strings.Contains(s.Flags, "R") {
-		zero := s.Win == 0
-		seg.showWin = zero || me.zeroWind
-		me.zeroWind = zero
+		seg.showWin = s.Win == 0 || me.closed
+		me.closed = s.Win == 0
 	}
 	return seg
 }
 
 // look describes a segment that was noted before.
 func (f flowMemory) look(s *trace.Summary) segment {
-	seg := segment{Summary: s, ack: s.Ack, win: s.Win}
-	if s.Proto != "tcp" {
-		return seg
-	}
+	seg := segment{Summary: s, win: s.Win}
 	me, peer := f.sides[side{s.Src, s.Dst}], f.sides[side{s.Dst, s.Src}]
-	if peer == nil {
-		return seg
-	}
-	if !s.Rel && s.HasAck && peer.syn { // the reset that answers a SYN
-		seg.ack = s.RawAck() - peer.isn
-	}
-	if me != nil && me.scale >= 0 && peer.scale >= 0 && !strings.Contains(s.Flags, "S") {
-		seg.win = s.Win << min(me.scale, 14)
+	if me != nil && peer != nil && me.scale >= 0 && peer.scale >= 0 && !strings.Contains(s.Flags, "S") {
+		seg.win = s.Win << min(me.scale, 14) // both must have offered it: RFC 7323, 2.2
 	}
 	return seg
 }
@@ -108,7 +96,7 @@ func (s segment) tcpParts() []string {
 		p = append(p, fmt.Sprintf("seq %d", s.Seq))
 	}
 	if s.HasAck {
-		p = append(p, fmt.Sprintf("ack %d", s.ack))
+		p = append(p, fmt.Sprintf("ack %d", s.Ack))
 	}
 	if s.Len > 0 {
 		p = append(p, fmt.Sprintf("len %d", s.Len))
@@ -124,7 +112,7 @@ func (s segment) tcpParts() []string {
 	if s.showWin {
 		p = append(p, fmt.Sprintf("win %d", s.win))
 	}
-	if strings.Contains(s.Flags, "S") {
+	if strings.Contains(s.Flags, "S") && !s.brief {
 		p = append(p, nonEmpty(withoutTimestamps(s.Opts))...)
 	}
 	return append(p, nonEmpty(s.Text)...)
@@ -163,5 +151,5 @@ func (s segment) ports() string {
 	if s.Proto != "tcp" && s.Proto != "udp" {
 		return ""
 	}
-	return s.port(s.Src) + "→" + s.port(s.Dst) + " "
+	return s.port(s.Src) + "→" + s.port(s.Dst) + "  "
 }

@@ -44,13 +44,11 @@ func (l *Ladder) ownLine(p pendingState) {
 	name := string(p.body.From) + " → " + string(p.body.To)
 	if cause := l.recent[p.ev.Cause]; cause != nil {
 		if pkt, ok := cause.Body.(*trace.Packet); ok && pkt.What == trace.Delivered {
-			p.row.wire = l.wireOf(cause, pkt)
-			p.row.wire.arrival = true
-			p.row.state = stateName(p.body.To)
-			if p.row.wire.loop {
-				p.row.text = portPair(p.body) + "  " + name
+			if w := l.wireOf(cause, pkt); !w.loop {
+				w.arrival = true
+				p.row.wire, p.row.state = w, stateName(p.body.To)
+				return
 			}
-			return
 		}
 	}
 	p.row.text = portPair(p.body) + "  " + name

@@ -10,18 +10,20 @@ import (
 // Summary counts what a ladder has seen, shown or summed up.
 type Summary struct {
 	Calls    int // socket calls entered
-	Segments int // TCP segments sent, those that were dropped included
-	Packets  int // packets of any protocol sent, TCP included
-	Dropped  int
+	Segments int // TCP segments sent, dropped ones included, forwarded ones not
+	Packets  int // packets of any protocol, counted likewise
+	Dropped  int // packets that a link has lost or a receiver discarded
 	Met      int // expectations
 	Failed   int
 	Warnings int
 }
 
 func (s *Summary) packet(p *trace.Packet) {
-	s.Packets++
-	if p.Summary.Proto == "tcp" {
-		s.Segments++
+	if !p.Forwarded {
+		s.Packets++
+		if p.Summary.Proto == "tcp" {
+			s.Segments++
+		}
 	}
 	if p.What == trace.Dropped {
 		s.Dropped++

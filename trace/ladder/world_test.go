@@ -102,6 +102,13 @@ func (s *scene) run() string {
 	}
 	require.NoError(s.t, l.Close())
 	require.Equal(s.t, out.String(), ladder.Render(s.rec.events, s.cfg))
+	for _, width := range []int{80, 132} {
+		cfg := s.cfg
+		cfg.Width = width
+		for line := range strings.SplitSeq(ladder.Render(s.rec.events, cfg), "\n") {
+			require.LessOrEqual(s.t, utf8.RuneCountInString(line), width, line)
+		}
+	}
 	return out.String() + "\n" + l.Footer() + "\n"
 }
 
@@ -120,6 +127,22 @@ func serve(addr netip.AddrPort, fn func(p *sockapi.Proc, conn int) error) func(*
 		}
 		return errors.Join(fn(p, c), p.Close(c), p.Close(s))
 	}
+}
+
+// serveTwo echoes on two connections at once, with a thread for each.
+func serveTwo(p *sockapi.Proc) error {
+	l, err := p.Socket(sockapi.AF_INET, sockapi.SOCK_STREAM, 0)
+	if err := errors.Join(err, p.Bind(l, web), p.Listen(l, 16)); err != nil {
+		return err
+	}
+	for range 2 {
+		c, _, err := p.Accept(l)
+		if err != nil {
+			return err
+		}
+		p.Go(func(p *sockapi.Proc) error { return errors.Join(echo(p, c), p.Close(c)) })
+	}
+	return p.Close(l)
 }
 
 // echo sends one message back.

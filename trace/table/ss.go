@@ -1,0 +1,135 @@
+package table
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"fivetuple/trace"
+)
+
+// SSOptions says what SS prints, in the words of ss(8)'s options.
+type SSOptions struct {
+	Header    bool // the line of headings; ss -H leaves it out
+	Processes bool // -p: users:(("httpd",pid=1,fd=3))
+	Extended  bool // -i: a line with the sender's variables below a connection
+}
+
+// SS prints sockets in the columns and with the words of ss(8).
+func SS(w io.Writer, socks []trace.Socket, opt SSOptions) error {
+	c := columns{gap: 1, right: map[int]bool{4: true, 6: true}, below: make(map[int][]string)}
+	if opt.Header {
+		row := []string{"Netid", "State", "Recv-Q", "Send-Q", "Local Address:", "Port", "Peer Address:", "Port"}
+		if opt.Processes {
+			row = append(row, "Process")
+		}
+		c.add(row...)
+	}
+	for i := range socks {
+		k := &socks[i]
+		la, lp := split(k.Local, k)
+		ra, rp := split(k.Remote, k)
+		row := []string{netid(k), k.State.SS(), strconv.Itoa(k.RecvQ), strconv.Itoa(k.SendQ), la, lp, ra, rp}
+		if opt.Processes {
+			row = append(row, users(k.Holders))
+		}
+		c.add(row...)
+		if opt.Extended && k.Info.Cwnd > 0 {
+			n := len(c.rows) - 1
+			c.below[n] = append(c.below[n], "\t "+infoLine(&k.Info))
+		}
+	}
+	return c.joined().writeTo(w)
+}
+
+// joined glues addresses to their ports, so that the colons line up as in ss.
+func (c *columns) joined() *columns {
+	widths := c.widths()
+	out := &columns{gap: c.gap, below: c.below}
+	for _, row := range c.rows {
+		var cells []string
+		for i := 0; i < len(row); i++ {
+			if !c.right[i] {
+				cells = append(cells, row[i])
+				continue
+			}
+			cells = append(cells, fmt.Sprintf("%*s%-*s", widths[i], row[i], widths[i+1], row[i+1]))
+			i++
+		}
+		out.add(cells...)
+	}
+	return out
+}
+
+// netid is the socket's kind as ss names it.
+func netid(k *trace.Socket) string {
+	switch k.Proto {
+	case "icmpv6":
+		return "icmp6"
+	case "raw":
+		return "???"
+	}
+	return k.Proto
+}
+
+// split is an address with its colon, and its port, in ss's spelling.
+func split(a netip.AddrPort, k *trace.Socket) (addr, port string) {
+	port = "*"
+	if a.Port() != 0 {
+		port = strconv.Itoa(int(a.Port()))
+	}
+	switch ip := a.Addr(); {
+	case ip.IsValid() && !ip.IsUnspecified():
+		addr = ip.String()
+		if ip.Is6() {
+			addr = "[" + addr + "]"
+		}
+	case !k.V6:
+		addr = "0.0.0.0"
+	case k.V6Only || k.Local.Addr().Is6() && !k.Local.Addr().IsUnspecified():
+		addr = "[::]"
+	default:
+		addr = "*" // an AF_INET6 socket that takes IPv4 too
+	}
+	return addr + ":", port
+}
+
+// users lists the descriptors of a socket as ss -p does.
+func users(holders []trace.Origin) string {
+	if len(holders) == 0 {
+		return ""
+	}
+	var parts []string
+	for _, h := range holders {
+		parts = append(parts, fmt.Sprintf("(%q,pid=%d,fd=%d)", h.Proc, h.PID, h.FD))
+	}
+	return "users:(" + strings.Join(parts, ",") + ")"
+}
+
+// unlimited is the slow start threshold that was never lowered.
+const unlimited = math.MaxInt32
+
+// infoLine is the second line of ss -i, as far as the trace knows its fields.
+func infoLine(t *trace.TCPInfo) string {
+	var parts []string
+	if t.RTO > 0 {
+		parts = append(parts, "rto:"+millis(t.RTO))
+	}
+	if t.SRTT > 0 {
+		parts = append(parts, "rtt:"+millis(t.SRTT)+"/"+millis(t.RTTVar))
+	}
+	parts = append(parts, fmt.Sprintf("cwnd:%d", t.Cwnd))
+	if t.Ssthresh > 0 && t.Ssthresh < unlimited {
+		parts = append(parts, fmt.Sprintf("ssthresh:%d", t.Ssthresh))
+	}
+	return strings.Join(parts, " ")
+}
+
+// millis is a time in ms without its unit, as ss prints them.
+func millis(d time.Duration) string {
+	return strconv.FormatFloat(float64(d.Round(time.Microsecond))/float64(time.Millisecond), 'g', -1, 64)
+}
