@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"path"
 	"strings"
+
+	"fivetuple/internal/spell"
 )
 
 //go:embed corpus/*.star
@@ -39,35 +41,9 @@ func Source(name string) (file string, src []byte, err error) {
 
 // suggest names the nearest scenario, if one is near.
 func suggest(name string) string {
-	best, least := "", len(name)/2+1
-	for _, n := range Names() {
-		if d := distance(name, n); d < least {
-			best, least = n, d
-		}
-	}
+	best := spell.Nearest(name, Names())
 	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf(": did you mean %q?", best)
-}
-
-// distance is how many letters must be inserted, deleted or replaced to make b
-// of a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range a {
-		prev := row[0]
-		row[0] = i + 1
-		for j := range b {
-			cost := prev
-			if a[i] != b[j] {
-				cost = 1 + min(prev, row[j], row[j+1])
-			}
-			prev, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"time"
 
 	"fivetuple/sim/netem"
 	"fivetuple/sockapi"
@@ -29,18 +28,18 @@ type HostConfig struct {
 
 // Host is one IP stack and its processes.
 type Host struct {
-	w      *World
-	cfg    HostConfig
-	num    int
-	stack  *stack.Stack
-	lo     *iface
-	ifaces []*iface
-	out    []outgoing
-	procs  []*sockapi.Process
-	pids   int
+	w       *World
+	cfg     HostConfig
+	num     int
+	stack   *stack.Stack
+	lo      *iface
+	ifaces  []*iface
+	out     []outgoing
+	procs   []*sockapi.Process
+	pids    int
+	settled bool // its addresses are on lo, for want of a link
 
-	spawnDaemon bool // of the process being spawned
-	spawnAt     time.Duration
+	spawning *SpawnConfig // the process that Spawn is starting, for Start
 }
 
 var _ sockapi.Kernel = (*Host)(nil)

@@ -56,10 +56,9 @@ func (h *Host) Spawn(name string, fn func(*sockapi.Proc) error) *sockapi.Process
 
 // SpawnConfig starts a process.
 func (h *Host) SpawnConfig(cfg SpawnConfig, fn func(*sockapi.Proc) error) *sockapi.Process {
-	h.spawnDaemon, h.spawnAt = cfg.Daemon, cfg.At
-	defer func() { h.spawnDaemon, h.spawnAt = false, 0 }()
+	h.spawning = &cfg
 	ps := sockapi.NewProcess(h, cfg.Name, h.NextPID(), fn)
-	h.procs = append(h.procs, ps)
+	h.spawning = nil
 	h.w.bus.Emit(trace.Origin{Host: h.Name(), Proc: cfg.Name, PID: ps.PID}, &trace.Process{What: "start", Name: cfg.Name})
 	return ps
 }
@@ -67,12 +66,16 @@ func (h *Host) SpawnConfig(cfg SpawnConfig, fn func(*sockapi.Proc) error) *socka
 // Start implements [sockapi.Kernel].
 func (h *Host) Start(p *sockapi.Proc, fn func(*sockapi.Proc) error) sockapi.Parker {
 	w := h.w
-	t := &thread{w: w, h: h, p: p, order: w.spawned, daemon: h.spawnDaemon}
-	if w.current != nil {
+	t := &thread{w: w, h: h, p: p, order: w.spawned}
+	start := time.Duration(0)
+	switch {
+	case h.spawning != nil:
+		t.daemon, start = h.spawning.Daemon, h.spawning.At
+	case w.current != nil:
 		t.daemon = w.current.daemon // threads and children are what their parent is
-		if !slices.Contains(h.procs, p.Process) {
-			h.procs = append(h.procs, p.Process)
-		}
+	}
+	if !slices.Contains(h.procs, p.Process) {
+		h.procs = append(h.procs, p.Process)
 	}
 	w.spawned++
 	w.threads = append(w.threads, t)
@@ -87,9 +90,8 @@ func (h *Host) Start(p *sockapi.Proc, fn func(*sockapi.Proc) error) sockapi.Park
 	if w.bus.Enabled() {
 		t.cause = w.bus.Cause()
 	}
-	if h.spawnAt > w.loop.now {
-		t.parked = true
-		w.loop.schedule(&t.timer, h.spawnAt)
+	if start > w.loop.now {
+		w.loop.schedule(&t.timer, start)
 	} else {
 		t.enqueue()
 	}

@@ -16,7 +16,7 @@ var _ stack.Clock = hostClock{}
 func (c hostClock) Now() time.Duration { return c.h.w.loop.now }
 
 // AfterFunc implements [stack.Clock].
-func (c hostClock) AfterFunc(d time.Duration, f func()) stack.Timer {
+func (c hostClock) AfterFunc(d time.Duration, f *stack.Callback) stack.Timer {
 	t := &hostTimer{h: c.h, f: f}
 	t.ev.act = t
 	t.Reset(d)
@@ -27,7 +27,7 @@ func (c hostClock) AfterFunc(d time.Duration, f func()) stack.Timer {
 type hostTimer struct {
 	ev    event
 	h     *Host
-	f     func()
+	f     *stack.Callback
 	cause trace.ID
 	armed time.Duration
 }
@@ -50,9 +50,9 @@ func (t *hostTimer) Reset(d time.Duration) {
 func (t *hostTimer) fire() {
 	w := t.h.w
 	if w.bus.Enabled() {
-		w.bus.DeferCause(trace.Origin{Host: t.h.Name()}, t.cause, &trace.Timer{Name: stack.TimerName(t.f), Armed: t.armed})
+		w.bus.DeferCause(trace.Origin{Host: t.h.Name()}, t.cause, &trace.Timer{Name: t.f.Name(), Armed: t.armed})
 	}
-	t.f()
+	t.f.Run()
 	t.h.stack.Touch()
 	t.h.flush(nil, true)
 }

@@ -140,6 +140,9 @@ var ErrMaxEvents = errors.New("the world does not become quiet")
 // Run runs the world in virtual time until limit, until a process fails, or
 // until ctx is done. It may be called again to go on.
 func (w *World) Run(ctx context.Context, limit Limit) error {
+	if err := w.settleAddresses(); err != nil {
+		return err
+	}
 	w.resumeReady()
 	for len(w.failed) == 0 {
 		next := w.loop.peek()
@@ -162,6 +165,23 @@ func (w *World) Run(ctx context.Context, limit Limit) error {
 		return nil
 	}
 	return w.deadlock()
+}
+
+// settleAddresses gives a host without a link its addresses on lo: it can talk
+// to itself.
+func (w *World) settleAddresses() error {
+	for _, h := range w.hosts {
+		if len(h.ifaces) > 0 || h.settled {
+			continue
+		}
+		h.settled = true
+		for _, a := range h.cfg.Addrs {
+			if err := h.lo.stack.AddAddr(netip.PrefixFrom(a.Addr(), a.Addr().BitLen())); err != nil {
+				return fmt.Errorf("host %s: %w", h.Name(), err)
+			}
+		}
+	}
+	return nil
 }
 
 // Step runs the next event and all that follows from it at the same instant,

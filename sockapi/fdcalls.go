@@ -182,6 +182,9 @@ func (p *Proc) pollOnce(fds []PollFD) int {
 func (s *socket) poll(events int) int {
 	want := waiter.EventMaskFromLinux(uint32(events)) | waiter.EventErr | waiter.EventHUp
 	got := int(s.ep.Readiness(want).ToLinux()) & (events | POLLERR | POLLHUP)
+	if k := s.snapshot(); s.stream() && k.State == trace.Closed && !k.Remote.IsValid() {
+		got |= POLLOUT & events // tcp_poll: a socket that was never connected
+	}
 	return got
 }
 

@@ -118,7 +118,7 @@ func (p *Proc) recvInto(name string, fd int, buf []byte, flags int) (int, netip.
 	if errno != 0 {
 		return -1, netip.AddrPort{}, c.ret("", errno)
 	}
-	if flags&^(MSG_PEEK|MSG_DONTWAIT|MSG_TRUNC|MSG_WAITALL) != 0 {
+	if flags&^(MSG_PEEK|MSG_DONTWAIT|MSG_TRUNC|MSG_WAITALL|MSG_NOSIGNAL) != 0 {
 		c.warn("this flag is not supported for receiving")
 		return -1, netip.AddrPort{}, c.ret("", EOPNOTSUPP)
 	}

@@ -76,12 +76,16 @@ func ttlOption() Option {
 }
 
 // bufferSize is a buffer's size in bytes.
-func bufferSize(get func(*tcpip.SocketOptions) int64, set func(*tcpip.SocketOptions, int64, bool)) Option {
+func bufferSize(get func(*tcpip.SocketOptions) int64, set func(*tcpip.SocketOptions, int64, bool),
+	limits func(*tcpip.SocketOptions) (lo, hi int64)) Option {
 	return Option{
 		Status: Simulated, Type: Int,
 		get: func(s *socket) (any, Errno) { return int(get(s.ep.SocketOptions())), 0 },
 		set: func(s *socket, v any) Errno {
-			set(s.ep.SocketOptions(), int64(max(v.(int), 0)), true)
+			// Linux doubles the value to make room for its bookkeeping:
+			// socket(7), sock_setsockopt.
+			lo, hi := limits(s.ep.SocketOptions())
+			set(s.ep.SocketOptions(), max(2*min(int64(max(v.(int), 0)), hi), lo), true)
 			return 0
 		},
 	}

@@ -107,10 +107,12 @@ func (c *TCPConfig) apply(s *Stack) error {
 	if cc == "" {
 		cc = "cubic"
 	}
+	// Nagle's algorithm is on unless TCP_NODELAY is set, as on Linux.
+	nagle := tcpip.TCPDelayEnabled(true)
 	sack := tcpip.TCPSACKEnabled(!c.NoSACK)
 	moderate := tcpip.TCPModerateReceiveBufferOption(!c.NoModerateRcvBuf)
 	cookies := tcpip.TCPAlwaysUseSynCookies(c.SynCookies)
-	opts := []tcpip.SettableTransportProtocolOption{&cc, &sack, &moderate, &cookies}
+	opts := []tcpip.SettableTransportProtocolOption{&cc, &nagle, &sack, &moderate, &cookies}
 	if c.NoRACK {
 		o := tcpip.TCPRecovery(0)
 		opts = append(opts, &o)

@@ -50,7 +50,7 @@ func (s *Stack) AddInterface(cfg InterfaceConfig) (*Interface, error) {
 	if cfg.MTU < header.IPv4MinimumMTU {
 		return nil, fmt.Errorf("interface %s: mtu %d is below IPv4's minimum of %d", cfg.Name, cfg.MTU, header.IPv4MinimumMTU)
 	}
-	i := &Interface{s: s, id: s.net.NextNICID(), cfg: cfg, ep: &endpoint{mtu: uint32(cfg.MTU), out: cfg.Output}}
+	i := &Interface{s: s, id: s.net.NextNICID(), cfg: cfg, ep: &endpoint{clock: s.clock, mtu: uint32(cfg.MTU), out: cfg.Output}}
 	var link stack.LinkEndpoint = i.ep
 	switch {
 	case cfg.Loopback:
@@ -139,11 +139,12 @@ func (i *Interface) deliverFrame(p Packet) bool {
 
 // endpoint is the link end point that netstack writes to.
 type endpoint struct {
-	disp stack.NetworkDispatcher
-	mtu  uint32
-	mac  tcpip.LinkAddress
-	caps stack.LinkEndpointCapabilities
-	out  func(Packet)
+	disp  stack.NetworkDispatcher
+	mtu   uint32
+	mac   tcpip.LinkAddress
+	caps  stack.LinkEndpointCapabilities
+	out   func(Packet)
+	clock *clock
 }
 
 var _ stack.LinkEndpoint = (*endpoint)(nil)
@@ -152,6 +153,7 @@ var _ stack.LinkEndpoint = (*endpoint)(nil)
 func (e *endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 	list := pkts.AsSlice()
 	for _, pb := range list {
+		e.clock.sent()
 		e.out(Packet{pb.CloneToInbound()})
 	}
 	return len(list), nil

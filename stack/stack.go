@@ -23,6 +23,7 @@ import (
 // Stack is one host's IP stack. See the package comment for who may call it.
 type Stack struct {
 	cfg    Config
+	clock  *clock
 	net    *stack.Stack
 	tcp    stack.TransportProtocol
 	ifaces []*Interface
@@ -46,6 +47,7 @@ func New(cfg Config) (*Stack, error) {
 	if cfg.Epoch.IsZero() {
 		cfg.Epoch = Epoch
 	}
+	clk := &clock{c: cfg.Clock, epoch: cfg.Epoch}
 	rng := stream(cfg.Seed, "host", cfg.Name, "secure")
 	n := build(rng, stack.Options{
 		NetworkProtocols: []stack.NetworkProtocolFactory{
@@ -58,14 +60,14 @@ func New(cfg Config) (*Stack, error) {
 		TransportProtocols: []stack.TransportProtocolFactory{
 			tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6,
 		},
-		Clock:                    clock{cfg.Clock, cfg.Epoch},
+		Clock:                    clk,
 		RandSource:               source{stream(cfg.Seed, "host", cfg.Name, "rand")},
 		SecureRNG:                rng,
 		HandleLocal:              true,
 		RawFactory:               raw.EndpointFactory{},
 		AllowPacketEndpointWrite: true,
 	})
-	s := &Stack{cfg: cfg, net: n, tcp: n.TransportProtocolInstance(tcp.ProtocolNumber)}
+	s := &Stack{cfg: cfg, clock: clk, net: n, tcp: n.TransportProtocolInstance(tcp.ProtocolNumber)}
 	s.track.init(s)
 	s.tcp.Pause()
 	if err := s.configure(); err != nil {

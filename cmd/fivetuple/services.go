@@ -114,17 +114,49 @@ func (s service) datagramLoop(p *sockapi.Proc, family int, at netip.AddrPort) er
 // serviceBuffer is large enough to keep the stack busy.
 const serviceBuffer = 256 << 10
 
+// echoBuffer bounds what the echo service holds for a client that sends faster
+// than it reads. It is generous: see docs/limits.md on closed windows.
+const echoBuffer = 64 << 20
+
+// echoStream sends back what comes in. It receives while it cannot send: a
+// client may send much before it reads anything.
 func echoStream(p *sockapi.Proc, fd int) error {
-	buf := make([]byte, serviceBuffer)
-	for {
-		n, err := p.RecvInto(fd, buf, 0)
-		if err != nil || n == 0 {
+	if _, err := p.Fcntl(fd, sockapi.F_SETFL, sockapi.O_NONBLOCK); err != nil {
+		return err
+	}
+	var pending []byte
+	in := make([]byte, serviceBuffer)
+	open := true
+	for open || len(pending) > 0 {
+		events := 0
+		if open && len(pending) < echoBuffer {
+			events |= sockapi.POLLIN
+		}
+		if len(pending) > 0 {
+			events |= sockapi.POLLOUT
+		}
+		fds := []sockapi.PollFD{{FD: fd, Events: events}}
+		if _, err := p.Poll(fds, -1); err != nil {
 			return err
 		}
-		if _, err := p.Send(fd, buf[:n], sockapi.MSG_NOSIGNAL); err != nil {
-			return err
+		ready := fds[0].Revents
+		if events&sockapi.POLLIN != 0 && ready&^sockapi.POLLOUT != 0 {
+			n, err := p.RecvInto(fd, in, 0)
+			if err != nil {
+				return err
+			}
+			open = n > 0
+			pending = append(pending, in[:n]...)
+		}
+		if len(pending) > 0 && ready&sockapi.POLLOUT != 0 {
+			n, err := p.Send(fd, pending, sockapi.MSG_NOSIGNAL)
+			if err != nil {
+				return err
+			}
+			pending = pending[n:]
 		}
 	}
+	return nil
 }
 
 func discardStream(p *sockapi.Proc, fd int) error {

@@ -1,10 +1,14 @@
 package star
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"fivetuple/internal/spell"
 	"fivetuple/sockapi"
 	"fivetuple/trace"
 
@@ -96,7 +100,8 @@ func (r *runner) expectErrno(th *starlark.Thread, _ *starlark.Builtin, args star
 	}
 	want, ok := starlark.AsString(args[0])
 	if _, known := sockapi.Errnos()[want]; !ok || !known {
-		return nil, fmt.Errorf("expect.errno: %s is not an errno", args[0])
+		hint := spell.Hint(want, slices.Sorted(maps.Keys(sockapi.Errnos())))
+		return nil, fmt.Errorf("expect.errno: %s is not an errno%s", args[0], hint)
 	}
 	_, errno, err := r.try(th, args[1], args[2:], kwargs)
 	if err != nil {
@@ -126,7 +131,7 @@ func (r *runner) expectFails(th *starlark.Thread, _ *starlark.Builtin, args star
 
 func callName(v starlark.Value) string {
 	if c, ok := v.(starlark.Callable); ok {
-		return c.Name()
+		return strings.TrimPrefix(c.Name(), "process.")
 	}
 	return v.String()
 }
@@ -172,6 +177,11 @@ func (r *runner) expectStates(th *starlark.Thread, b *starlark.Builtin, args sta
 	if err != nil {
 		return nil, err
 	}
+	for _, s := range wanted {
+		if err := checkState(s); err != nil {
+			return nil, fmt.Errorf("expect.states: %w", err)
+		}
+	}
 	var got []string
 	for _, s := range r.rec.states {
 		if s.host == h.name && (s.Remote.IsValid() || listeners) && matchAddr(f.local, s.Local) && matchAddr(f.remote, s.Remote) {
@@ -184,7 +194,7 @@ func (r *runner) expectStates(th *starlark.Thread, b *starlark.Builtin, args sta
 		}
 	}
 	w, g := strings.Join(wanted, " "), strings.Join(got, " ")
-	return r.check(th, w == g, "the states of "+h.name+" to be "+w, g)
+	return r.check(th, w == g, "the states of "+h.name+" to be "+cmp.Or(w, "none"), cmp.Or(g, "none"))
 }
 
 // expect.packets([...], src, dst, proto, port) expects exactly these packets,
@@ -199,7 +209,10 @@ func (r *runner) expectPackets(th *starlark.Thread, b *starlark.Builtin, args st
 	if err != nil {
 		return nil, err
 	}
-	got := r.packets(&f)
+	got, err := r.packets(&f)
+	if err != nil {
+		return nil, fmt.Errorf("expect.packets: %w", err)
+	}
 	claim := fmt.Sprintf("these %d packets", len(wanted))
 	for i := range max(len(wanted), len(got)) {
 		w, g := "no more packets", "no more packets"
@@ -216,16 +229,6 @@ func (r *runner) expectPackets(th *starlark.Thread, b *starlark.Builtin, args st
 	return r.check(th, true, claim, "")
 }
 
-func (r *runner) packets(f *packetFilter) []packet {
-	var out []packet
-	for _, p := range r.rec.packets {
-		if f.matches(p) {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
 // expect.count(n, src, dst, proto, port, retransmit) expects n packets.
 func (r *runner) expectCount(th *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var n int
@@ -236,7 +239,11 @@ func (r *runner) expectCount(th *starlark.Thread, b *starlark.Builtin, args star
 		return nil, err
 	}
 	got := 0
-	for _, p := range r.packets(&f) {
+	found, err := r.packets(&f)
+	if err != nil {
+		return nil, fmt.Errorf("expect.count: %w", err)
+	}
+	for _, p := range found {
 		if (!re || p.re) && (flags == "" || flags == p.sum.Flags) {
 			got++
 		}

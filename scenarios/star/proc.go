@@ -37,10 +37,7 @@ func (r *runner) body(fn starlark.Callable, args starlark.Tuple) func(*sockapi.P
 	return func(p *sockapi.Proc) error {
 		pv := r.procValue(p)
 		_, err := starlark.Call(r.newThread(p.Name), fn, append(starlark.Tuple{pv}, args...), nil)
-		if err != nil {
-			return located(err)
-		}
-		return nil
+		return inProcess(p, err)
 	}
 }
 

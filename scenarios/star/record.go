@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"fivetuple/sim"
 	"fivetuple/trace"
@@ -19,7 +20,9 @@ type recorder struct {
 }
 
 type packet struct {
+	at       time.Duration
 	from, to string // hosts
+	ttl      int
 	dropped  bool
 	re       bool
 	reason   string
@@ -39,7 +42,8 @@ func (r *recorder) Event(e *trace.Event) error {
 	switch b := e.Body.(type) {
 	case *trace.Packet:
 		if b.What == trace.Dropped || b.What == trace.Sent && !b.Forwarded {
-			p := packet{from: e.Host, to: r.hostOf(b), dropped: b.What == trace.Dropped, re: b.Retransmit, reason: b.Reason, sum: b.Summary}
+			p := packet{at: e.At, from: e.Host, to: r.hostOf(b), ttl: hopLimit(b.Data, b.Ethernet),
+				dropped: b.What == trace.Dropped, re: b.Retransmit, reason: b.Reason, sum: b.Summary}
 			r.packets = append(r.packets, p)
 			r.note(e, p.String())
 		}

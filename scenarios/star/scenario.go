@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fivetuple/sim"
+	"fivetuple/sockapi"
 	"fivetuple/trace"
 
 	"go.starlark.net/resolve"
@@ -121,14 +122,15 @@ func (s *Scenario) Run(ctx context.Context, cfg Config) (*Result, error) {
 	globals := r.globals()
 	prog, err := starlark.FileProgram(s.file, globals.Has)
 	if err != nil {
-		return r.result, located(err)
+		return r.result, located(suggestNames(err, globals))
 	}
 	th := r.newThread(s.Name)
 	if _, err := prog.Init(th, globals); err != nil {
 		return r.result, located(err)
 	}
 	if !r.ran {
-		return r.result, fmt.Errorf("%s: the scenario never runs: call run() after its hosts, links and processes are set up", s.path)
+		_, end := s.file.Span()
+		return r.result, fmt.Errorf("%s:%d: the scenario never runs: call run() after its hosts, links and processes are set up", s.path, end.Line)
 	}
 	return r.result, nil
 }
@@ -190,12 +192,24 @@ func located(err error) error {
 	return err
 }
 
+// inProcess is located for an error of a process: it also says which.
+func inProcess(p *sockapi.Proc, err error) error {
+	var e *Error
+	if err == nil || !errors.As(located(err), &e) {
+		return err
+	}
+	return &Error{File: e.File, Line: e.Line, Err: fmt.Errorf("%s on %s: %w", p.Name, p.Host(), e.Err)}
+}
+
 // cause is an EvalError's own error, if it has one: its text is shorter.
 func cause(ee *starlark.EvalError) error {
+	if text, stopped := strings.CutPrefix(ee.Msg, "Starlark computation cancelled: "); stopped {
+		return errors.New(text)
+	}
 	if inner := ee.Unwrap(); inner != nil {
 		return inner
 	}
-	return errors.New(strings.TrimPrefix(ee.Msg, "Starlark computation cancelled: "))
+	return errors.New(ee.Msg)
 }
 
 // Error is a failure at a place in a script.

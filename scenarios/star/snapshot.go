@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"fivetuple/internal/spell"
 	"fivetuple/trace"
 
 	"go.starlark.net/starlark"
@@ -54,14 +55,22 @@ func (f *socketFilter) check() error {
 	if f.state == "" {
 		return nil
 	}
-	var names []string
+	if err := checkState(f.state); err != nil {
+		return fmt.Errorf("sockets: %w", err)
+	}
+	return nil
+}
+
+// checkState refuses what is no name of a state, in ss's spelling or in RFC 9293's.
+func checkState(name string) error {
+	var short, all []string
 	for _, s := range trace.States() {
-		if f.state == string(s) || f.state == s.SS() {
+		if name == string(s) || name == s.SS() {
 			return nil
 		}
-		names = append(names, s.SS())
+		short, all = append(short, s.SS()), append(all, string(s), s.SS())
 	}
-	return fmt.Errorf("sockets: no state is called %q; there are %s", f.state, strings.Join(names, ", "))
+	return fmt.Errorf("no state is called %q%s; there are %s", name, spell.Hint(name, all), strings.Join(short, ", "))
 }
 
 func (f *socketFilter) matches(s trace.Socket) bool {

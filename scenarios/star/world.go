@@ -23,6 +23,7 @@ func (r *runner) globals() starlark.StringDict {
 	for name, f := range map[string]builtin{
 		"host": r.host, "link": r.link, "switch": r.switchFn, "run": r.run, "at": r.at,
 		"now": r.now, "attempt": r.attempt, "duration": r.duration, "mark": r.mark,
+		"packets": r.packetsFn,
 	} {
 		g[name] = starlark.NewBuiltin(name, f)
 	}
@@ -73,6 +74,10 @@ func (r *runner) host(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tup
 	}
 	return r.hostValue(h), nil
 }
+
+// Type implements [starlark.Value], also for the nil that UnpackArgs asks what
+// it wants.
+func (v *hostValue) Type() string { return "host" }
 
 // hostOptions reads host's keyword arguments, named after Linux's sysctls.
 func hostOptions(b *starlark.Builtin, cfg *sim.HostConfig, kwargs []starlark.Tuple) error {
@@ -288,7 +293,12 @@ func (r *runner) run(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tupl
 	if until.set {
 		l = limit(until.d)
 	}
-	return starlark.None, r.exec(r.ctx, l)
+	err := r.exec(r.ctx, l)
+	var deadlock *sim.DeadlockError
+	if errors.As(err, &deadlock) {
+		err = fmt.Errorf("%w\n  what is meant to wait for ever is spawned with daemon = True", err)
+	}
+	return starlark.None, err
 }
 
 // at(time, fn, *args) calls a function at a time of the run.
