@@ -28,6 +28,7 @@ type pipe struct {
 	rules    bool          // a rule may look at the bytes
 	least    time.Duration // no packet arrives sooner after it was sent
 	free     *flight       // flights that have landed, for reuse
+	scratch  netem.Packet  // the packet being decided about
 }
 
 func newPipe(l *Link, from, to end, cfg netem.Config, least time.Duration, seed uint64, rules ...netem.Model) (*pipe, error) {
@@ -65,7 +66,8 @@ func (p *pipe) send(pkt stack.Packet) {
 	w := p.link.w
 	w.packets++
 	now := w.loop.now
-	np := netem.Packet{Len: pkt.Len()}
+	np := &p.scratch
+	*np = netem.Packet{Len: pkt.Len()}
 	var seen *sighting
 	if w.bus.Enabled() {
 		seen = p.sight(pkt)
@@ -74,7 +76,7 @@ func (p *pipe) send(pkt stack.Packet) {
 		np.Data = pkt.Bytes()
 	}
 	num := w.packets
-	v, copies := p.dir.Send(now, &np)
+	v, copies := p.dir.Send(now, np)
 	if v.Drop == "" && copies[0].Drop != "" {
 		v.Drop = copies[0].Drop
 	}

@@ -26,7 +26,10 @@ func (c *call) block(deadline time.Duration, try func() Errno, on ...wait) Errno
 	if errno := try(); errno != EAGAIN || c.passed(deadline) {
 		return errno
 	}
-	entries := make([]waiter.Entry, len(on))
+	entries := c.p.entry[:]
+	if len(on) > len(entries) {
+		entries = make([]waiter.Entry, len(on))
+	}
 	for i, w := range on {
 		entries[i].Init(wakeup{c.p.parker}, w.mask)
 		w.queue.EventRegister(&entries[i])

@@ -32,7 +32,8 @@ type call struct {
 
 // begin enters a call. Every call returns through ret.
 func (p *Proc) begin(name string, fd int, args string) *call {
-	c := &call{p: p, name: name, args: args, fd: fd, num: p.kernel.NextCall()}
+	c := &p.current
+	*c = call{p: p, name: name, args: args, fd: fd, num: p.kernel.NextCall()}
 	if bus := p.kernel.Bus(); bus.Enabled() {
 		c.entered = p.Now()
 		c.enter = c.emit(&trace.Call{What: trace.Enter})
@@ -56,6 +57,9 @@ func (c *call) blocks() {
 	c.p.waiting = c
 	if !c.blocked {
 		c.blocked = true
+		if !c.p.kernel.Bus().Enabled() {
+			return
+		}
 		c.emit(&trace.Call{What: trace.Block})
 	}
 }

@@ -5,6 +5,8 @@ import (
 
 	"fivetuple/stack"
 	"fivetuple/trace"
+
+	"gvisor.dev/gvisor/pkg/waiter"
 )
 
 // Kernel is what a process needs of the world it lives in. Its methods are
@@ -56,7 +58,9 @@ type Proc struct {
 	// Thread is the thread's number in its process; 0 is the first.
 	Thread  int
 	parker  Parker
-	waiting *call // the call it is blocked in
+	waiting *call           // the call it is blocked in
+	current call            // the call in progress: a thread makes one at a time
+	entry   [1]waiter.Entry // registers current where it waits for one thing
 }
 
 // Waiting is the call that the thread is blocked in, "recv(3, 100)"; empty if

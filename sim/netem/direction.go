@@ -16,6 +16,7 @@ type Direction struct {
 	queue   *Queue
 	arrived time.Duration // when the latest packet kept in order arrives
 	stats   Stats
+	copies  []Copy // what Send returned last, for reuse
 }
 
 // Stats counts what happened to the packets of a direction.
@@ -140,6 +141,7 @@ type Copy struct {
 
 // Send decides about a packet and puts what is left of it through the queue. There is one Copy for
 // the packet itself, followed by one for each duplicate, and none if the verdict is to drop.
+// They are valid until the next Send.
 //
 // With KeepOrder or a rate, no copy arrives before an earlier one, other than by Reorder; at a
 // rate, arrivals are also at least the serialisation time apart, however the jitter falls.
@@ -148,7 +150,8 @@ func (d *Direction) Send(now time.Duration, p *Packet) (Verdict, []Copy) {
 	if v.Drop != "" {
 		return v, nil
 	}
-	copies := make([]Copy, 1+v.Duplicates)
+	copies := slices.Grow(d.copies[:0], 1+v.Duplicates)[:1+v.Duplicates]
+	d.copies = copies
 	for i := range copies {
 		copies[i] = d.transmit(now, p.Len, &v)
 	}
