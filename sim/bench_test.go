@@ -86,3 +86,82 @@ func bulkWorld(tb testing.TB) *sim.World {
 	})
 	return w
 }
+
+// connections is how many BenchmarkConnections holds open at once.
+const connections = 1000
+
+// BenchmarkConnections opens 1,000 connections to one server that serves each in
+// a thread of its own, echoes over all of them while all are open, and closes
+// them. It reports the memory that Go has from the system at that moment.
+func BenchmarkConnections(b *testing.B) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for range b.N {
+		w := sim.New(sim.Config{Seed: 7})
+		open := connect1000(b, w)
+		require.NoError(b, w.Run(context.Background(), sim.Until(time.Second)))
+		require.Equal(b, connections, *open, "every connection has echoed, and is open")
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		b.ReportMetric(float64(m.Sys)/(1<<20), "MiB-peak")
+		require.NoError(b, w.Run(context.Background(), sim.UntilQuiet))
+		w.Close()
+	}
+	b.ReportMetric(float64(b.N*connections)/b.Elapsed().Seconds(), "connections/s")
+}
+
+// connect1000 sets the world up and returns the count of connections that have
+// echoed and are open.
+func connect1000(tb testing.TB, w *sim.World) *int {
+	open := new(int)
+	server, err := w.AddHost(sim.HostConfig{Name: "server", Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/24")}})
+	require.NoError(tb, err)
+	client, err := w.AddHost(sim.HostConfig{Name: "client", Addrs: []netip.Prefix{netip.MustParsePrefix("10.0.0.1/24")}})
+	require.NoError(tb, err)
+	_, err = w.Connect(client, server, sim.LinkConfig{Both: netem.Config{Delay: 10 * time.Millisecond}})
+	require.NoError(tb, err)
+	addr := netip.MustParseAddrPort("10.0.0.2:7")
+	server.SpawnConfig(sim.SpawnConfig{Name: "echo", Daemon: true}, func(p *sockapi.Proc) error {
+		l, _ := p.Socket(sockapi.AF_INET, sockapi.SOCK_STREAM, 0)
+		if err := errors.Join(p.Bind(l, addr), p.Listen(l, connections)); err != nil {
+			return err
+		}
+		for {
+			c, _, err := p.Accept(l)
+			if err != nil {
+				return err
+			}
+			p.Go(func(p *sockapi.Proc) error {
+				for {
+					b, err := p.Recv(c, 100, 0)
+					if err != nil {
+						return err
+					}
+					if len(b) == 0 {
+						return p.Close(c)
+					}
+					if _, err := p.Send(c, b, 0); err != nil {
+						return err
+					}
+				}
+			})
+		}
+	})
+	for range connections {
+		client.Spawn("nc", func(p *sockapi.Proc) error {
+			s, _ := p.Socket(sockapi.AF_INET, sockapi.SOCK_STREAM, 0)
+			if err := p.Connect(s, addr); err != nil {
+				return err
+			}
+			if _, err := p.Send(s, []byte("x"), 0); err != nil {
+				return err
+			}
+			if _, err := p.Recv(s, 100, 0); err != nil {
+				return err
+			}
+			*open++
+			p.Sleep(2 * time.Second)
+			return p.Close(s)
+		})
+	}
+	return open
+}
