@@ -131,15 +131,20 @@ func (h *Host) Sockets() []trace.Socket { return h.stack.Sockets() }
 
 // AddRoute sends packets for dst to gateway, which must be on a link of the host.
 func (h *Host) AddRoute(dst netip.Prefix, gateway netip.Addr) error {
+	var via *iface
+	best := -1
 	for _, i := range h.ifaces {
-		if i.reaches(gateway) {
-			if i.stack.MAC() == nil {
-				return h.stack.AddRoute(dst, i.stack, netip.Addr{})
-			}
-			return h.stack.AddRoute(dst, i.stack, gateway)
+		if n := i.reaches(gateway); n > best {
+			via, best = i, n
 		}
 	}
-	return fmt.Errorf("host %s: no link leads to the gateway %s", h.Name(), gateway)
+	if via == nil {
+		return fmt.Errorf("host %s: no link leads to the gateway %s", h.Name(), gateway)
+	}
+	if via.stack.MAC() == nil {
+		gateway = netip.Addr{} // a point-to-point link has one other end
+	}
+	return h.stack.AddRoute(dst, via.stack, gateway)
 }
 
 // flush lets the stack finish what it has to do at this instant, reports the
@@ -178,13 +183,18 @@ type iface struct {
 // output implements [stack.InterfaceConfig.Output].
 func (i *iface) output(p stack.Packet) { i.h.out = append(i.h.out, outgoing{i, p}) }
 
-func (i *iface) reaches(a netip.Addr) bool {
-	for _, p := range append(i.peers, i.addrs...) {
-		if p.Contains(a) {
-			return true
+// reaches is the length of the longest prefix on the link that contains a, -1
+// if there is none.
+func (i *iface) reaches(a netip.Addr) int {
+	best := -1
+	for _, list := range [][]netip.Prefix{i.peers, i.addrs} {
+		for _, p := range list {
+			if p.Contains(a) {
+				best = max(best, p.Bits())
+			}
 		}
 	}
-	return false
+	return best
 }
 
 // mac is the Ethernet address of a host's next interface: locally

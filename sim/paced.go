@@ -17,6 +17,9 @@ var Forever = Limit{until: 1<<63 - 1}
 // while too many are waiting, and reports false, without running f, once ctx
 // is done. It may be called by any goroutine while [World.RunPaced] runs.
 func (w *World) Post(ctx context.Context, f func()) bool {
+	if ctx.Err() != nil {
+		return false // select would choose at random
+	}
 	select {
 	case w.posts <- f:
 		return true
@@ -30,6 +33,9 @@ func (w *World) Post(ctx context.Context, f func()) bool {
 // or at limit. UntilQuiet ends it when every process that is no daemon has
 // ended: while a device is attached, something can always happen.
 func (w *World) RunPaced(ctx context.Context, limit Limit) error {
+	if err := w.settleAddresses(); err != nil {
+		return err
+	}
 	start := time.Now().Add(-w.loop.now)
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
@@ -37,6 +43,7 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 	for len(w.failed) == 0 && !w.pacedDone(limit) {
 		if next := w.loop.peek(); next != nil && next.at <= time.Since(start) {
 			if next.at > limit.until && !limit.quiet {
+				w.loop.now = limit.until
 				break
 			}
 			w.Step()

@@ -29,8 +29,10 @@ type thread struct {
 	queued bool // in World.ready
 	woken  bool
 	cause  trace.ID // what woke it
-	call   string   // the call it is blocked in, for the deadlock report
 	done   bool
+
+	armed   time.Duration // when timer was set,
+	armedBy trace.ID      // and because of what
 }
 
 var _ sockapi.Parker = (*thread)(nil)
@@ -57,10 +59,11 @@ func (h *Host) Spawn(name string, fn func(*sockapi.Proc) error) *sockapi.Process
 // SpawnConfig starts a process.
 func (h *Host) SpawnConfig(cfg SpawnConfig, fn func(*sockapi.Proc) error) *sockapi.Process {
 	h.spawning = &cfg
-	ps := sockapi.NewProcess(h, cfg.Name, h.NextPID(), fn)
-	h.spawning = nil
-	h.w.bus.Emit(trace.Origin{Host: h.Name(), Proc: cfg.Name, PID: ps.PID}, &trace.Process{What: "start", Name: cfg.Name})
-	return ps
+	defer func() { h.spawning = nil }()
+	pid := h.NextPID()
+	o := trace.Origin{Host: h.Name(), Proc: cfg.Name, PID: pid}
+	defer h.w.bus.Because(o, &trace.Process{What: "start", Name: cfg.Name})()
+	return sockapi.NewProcess(h, cfg.Name, pid, fn)
 }
 
 // Start implements [sockapi.Kernel].
@@ -91,7 +94,7 @@ func (h *Host) Start(p *sockapi.Proc, fn func(*sockapi.Proc) error) sockapi.Park
 		t.cause = w.bus.Cause()
 	}
 	if start > w.loop.now {
-		w.loop.schedule(&t.timer, start)
+		t.arm(start)
 	} else {
 		t.enqueue()
 	}
@@ -151,7 +154,7 @@ func (t *thread) enqueue() {
 func (t *thread) Park(deadline time.Duration) bool {
 	if !t.woken {
 		if deadline != sockapi.NoDeadline {
-			t.w.loop.schedule(&t.timer, deadline)
+			t.arm(deadline)
 		}
 		t.parked = true
 		if !t.yield(struct{}{}) {
@@ -163,6 +166,15 @@ func (t *thread) Park(deadline time.Duration) bool {
 	woken := t.woken
 	t.woken = false
 	return woken
+}
+
+// arm sets the thread's timer.
+func (t *thread) arm(at time.Duration) {
+	t.armed = t.w.loop.now
+	if t.w.bus.Enabled() {
+		t.armedBy = t.w.bus.Cause()
+	}
+	t.w.loop.schedule(&t.timer, at)
 }
 
 // Wake implements [sockapi.Parker].
@@ -187,8 +199,8 @@ func (tt *threadTimer) fire() {
 	t := (*thread)(tt)
 	t.cause = 0
 	if t.w.bus.Enabled() && t.p != nil {
-		t.w.bus.DeferCause(trace.Origin{Host: t.h.Name(), Proc: t.p.Name, PID: t.p.PID, Thread: t.p.Thread}, 0,
-			&trace.Timer{Name: "deadline", Armed: t.w.loop.now})
+		t.w.bus.DeferCause(trace.Origin{Host: t.h.Name(), Proc: t.p.Name, PID: t.p.PID, Thread: t.p.Thread}, t.armedBy,
+			&trace.Timer{Name: "deadline", Armed: t.armed})
 		t.cause = t.w.bus.Cause()
 	}
 	t.enqueue()

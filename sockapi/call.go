@@ -26,6 +26,7 @@ type call struct {
 	blocked bool
 	enter   trace.ID
 	sock    *socket
+	open    *open  // what file has looked up: the call keeps it open
 	all     bool   // the call may have changed other sockets too
 	after   func() // runs when the call's packets are on their way
 }
@@ -73,17 +74,33 @@ func (c *call) flush() {
 	c.p.kernel.AfterCall(ep, c.all)
 }
 
-// file looks up the descriptor the call is about.
+// file looks up the descriptor the call is about: a socket.
 func (c *call) file() (*open, Errno) {
+	o, errno := c.anyFile()
+	if errno == 0 && o.sock == nil {
+		return nil, ENOTSOCK
+	}
+	return o, errno
+}
+
+// anyFile looks up the descriptor the call is about. The call keeps the
+// description open until it returns, whoever closes the descriptor meanwhile,
+// as Linux does (fdget).
+func (c *call) anyFile() (*open, Errno) {
 	o, errno := c.p.table.get(c.fd)
 	if errno == 0 {
-		c.sock = o.sock
+		c.sock, c.open = o.sock, o
+		o.calls++
 	}
 	return o, errno
 }
 
 // ret leaves a call: result for a success, errno for a failure.
 func (c *call) ret(result string, errno Errno) error {
+	if o := c.open; o != nil {
+		c.open = nil
+		c.p.letGo(o)
+	}
 	c.flush()
 	c.p.waiting = nil
 	if c.after != nil {

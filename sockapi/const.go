@@ -14,6 +14,7 @@ const (
 
 	SOCK_STREAM   = 1
 	SOCK_DGRAM    = 2
+	maxSockType   = 10 // SOCK_PACKET
 	SOCK_NONBLOCK = 0o4000
 	SOCK_CLOEXEC  = 0o2000000
 

@@ -11,9 +11,10 @@
 //	Parker  how one thread waits: the only thing that differs between clocks
 //
 // A call either returns at once or parks its thread; block, in block.go, is the
-// only place that waits. Descriptors are the lowest free numbers from 3;
-// threads share their process's table, fork copies it, and what a descriptor
-// names is shared by dup and fork until the last one is closed.
+// only place that waits. Descriptors are the lowest free numbers; 0 to 2 are
+// taken at first, by /dev/null. Threads share their process's table, fork copies
+// it, and what a descriptor names is shared by dup and fork until the last one
+// is closed and no call is in progress on it.
 //
 // Ownership: a process belongs to the goroutine that runs its world. netstack's
 // worker touches it in one way: it calls [Parker.Wake], while that goroutine

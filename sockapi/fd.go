@@ -5,34 +5,37 @@ import "fivetuple/trace"
 // maxFDs is the size of a descriptor table: RLIMIT_NOFILE's usual hard limit.
 const maxFDs = 1 << 20
 
-// firstFD is the lowest number a process can get: 0, 1 and 2 are standard
-// input, output and error.
-const firstFD = 3
-
 // open is an open file description: what dup and fork share.
 type open struct {
-	sock     *socket
-	refs     int
-	nonblock bool // O_NONBLOCK belongs to the description, not the descriptor
+	sock     *socket // nil: standard input, output and error, which are /dev/null
+	refs     int     // descriptors that name it
+	calls    int     // calls in progress on it: it is not closed under them
+	nonblock bool    // O_NONBLOCK belongs to the description, not the descriptor
 }
+
+// unused reports whether nothing keeps the description any more.
+func (o *open) unused() bool { return o.refs == 0 && o.calls == 0 }
 
 type slot struct {
 	open    *open
 	cloexec bool
 }
 
-// table is a descriptor table. The zero value has 0 to 2 taken.
+// table is a descriptor table.
 type table struct {
-	slots []slot // index is the descriptor; shorter than firstFD means empty
+	slots []slot // index is the descriptor
 	free  int    // no free descriptor is below this
+}
+
+// newTable is the table of a new process: 0, 1 and 2 are taken, by one file.
+func newTable() table {
+	std := slot{open: &open{refs: 3}}
+	return table{slots: []slot{std, std, std}, free: 3}
 }
 
 // get returns the description that fd names.
 func (t *table) get(fd int) (*open, Errno) {
 	if fd < 0 || fd >= len(t.slots) || t.slots[fd].open == nil {
-		if fd >= 0 && fd < firstFD {
-			return nil, ENOTSOCK // standard input, output or error
-		}
 		return nil, EBADF
 	}
 	return t.slots[fd].open, 0
@@ -40,7 +43,7 @@ func (t *table) get(fd int) (*open, Errno) {
 
 // add puts o at the lowest free descriptor (POSIX 2.6).
 func (t *table) add(o *open, cloexec bool) (int, Errno) {
-	fd := max(t.free, firstFD)
+	fd := t.free
 	for fd < len(t.slots) && t.slots[fd].open != nil {
 		fd++
 	}
@@ -56,13 +59,13 @@ func (t *table) add(o *open, cloexec bool) (int, Errno) {
 	return fd, 0
 }
 
-// remove takes fd out and reports whether the description lost its last name.
-func (t *table) remove(fd int) (o *open, last bool) {
-	o = t.slots[fd].open
+// remove takes fd out.
+func (t *table) remove(fd int) *open {
+	o := t.slots[fd].open
 	t.slots[fd] = slot{}
 	t.free = min(t.free, fd)
 	o.refs--
-	return o, o.refs == 0
+	return o
 }
 
 // copyFor copies the table for a forked child.
@@ -71,17 +74,17 @@ func (t *table) copyFor(child *Process) table {
 	for fd, s := range c.slots {
 		if s.open != nil {
 			s.open.refs++
-			s.open.sock.hold(child, fd)
+			s.open.hold(child, fd)
 		}
 	}
 	return c
 }
 
-// FDs lists the process's descriptors in order, without 0 to 2.
+// FDs lists the process's descriptors that name sockets, in order.
 func (ps *Process) FDs() []trace.FD {
 	var out []trace.FD
 	for fd, s := range ps.table.slots {
-		if s.open == nil {
+		if s.open == nil || s.open.sock == nil {
 			continue
 		}
 		out = append(out, trace.FD{
@@ -98,6 +101,12 @@ type holder struct {
 }
 
 func (s *socket) hold(ps *Process, fd int) { s.holders = append(s.holders, holder{ps, fd}) }
+
+func (o *open) hold(ps *Process, fd int) {
+	if o.sock != nil {
+		o.sock.hold(ps, fd)
+	}
+}
 
 func (s *socket) release(ps *Process, fd int) {
 	for i, h := range s.holders {

@@ -13,22 +13,23 @@ import (
 func (p *Proc) Close(fd int) error {
 	c := p.begin("close", fd, itoa(fd))
 	if _, errno := p.table.get(fd); errno != 0 {
-		if errno == ENOTSOCK { // 0 to 2 are open, but not ours to close
-			errno = 0
-		}
 		return c.ret("0", errno)
 	}
-	o, last := p.table.remove(fd)
-	if !last {
-		o.sock.release(p.Process, fd)
+	o := p.table.remove(fd)
+	s := o.sock
+	if s == nil {
 		return c.ret("0", 0)
 	}
-	s := o.sock
+	if !o.unused() {
+		s.release(p.Process, fd)
+		return c.ret("0", 0)
+	}
 	c.sock, c.all = s, true // closing a listener ends what waits in its queue
 	c.after = func() {
 		s.release(p.Process, fd)
 		s.st.Own(s.ep, nil)
 	}
+	s.handshakeOver()
 	s.ep.Close()
 	s.st.Touch()
 	c.linger(s)
@@ -42,32 +43,52 @@ func (c *call) linger(s *socket) {
 	if !l.Enabled || l.Timeout <= 0 || !s.stream() {
 		return
 	}
+	// netstack does not announce that the last byte is acknowledged.
+	defer s.st.Watch(c.p.parker.Wake)()
 	c.block(c.p.Now()+l.Timeout, func() Errno {
-		switch s.snapshot().State {
+		switch s.state() {
 		case trace.FinWait1, trace.Closing, trace.LastAck:
 			return EAGAIN
 		}
 		return 0
-	}, wait{s.wq, waiter.EventHUp | waiter.EventErr | waiter.WritableEvents | waiter.ReadableEvents})
+	})
 }
 
 // closeFD closes without a trace of a call: the process has ended.
 func (p *Proc) closeFD(fd int) {
-	o, last := p.table.remove(fd)
-	if last {
-		o.sock.ep.Close()
-		o.sock.st.Touch()
-		p.kernel.AfterCall(o.sock.ep, true)
-		o.sock.st.Own(o.sock.ep, nil)
+	o := p.table.remove(fd)
+	if o.sock == nil {
+		return
+	}
+	if o.unused() {
+		p.end(o.sock)
 	}
 	o.sock.release(p.Process, fd)
+}
+
+// letGo ends a call on o. If the last descriptor has been closed meanwhile,
+// the socket is closed now.
+func (p *Proc) letGo(o *open) {
+	o.calls--
+	if o.sock != nil && o.unused() {
+		p.end(o.sock)
+	}
+}
+
+// end closes a socket that nothing names any more.
+func (p *Proc) end(s *socket) {
+	s.handshakeOver()
+	s.ep.Close()
+	s.st.Touch()
+	p.kernel.AfterCall(s.ep, true)
+	s.st.Own(s.ep, nil)
 }
 
 // Dup gives a second descriptor, the lowest free one, to the same open file:
 // dup(2).
 func (p *Proc) Dup(fd int) (int, error) {
 	c := p.begin("dup", fd, itoa(fd))
-	o, errno := c.file()
+	o, errno := c.anyFile()
 	if errno != 0 {
 		return -1, c.ret("", errno)
 	}
@@ -75,7 +96,7 @@ func (p *Proc) Dup(fd int) (int, error) {
 	if errno != 0 {
 		return -1, c.ret("", errno)
 	}
-	o.sock.hold(p.Process, nfd)
+	o.hold(p.Process, nfd)
 	return nfd, c.ret(itoa(nfd), 0)
 }
 
@@ -83,7 +104,7 @@ func (p *Proc) Dup(fd int) (int, error) {
 // F_SETFD. Of the status flags, O_NONBLOCK can be set.
 func (p *Proc) Fcntl(fd, cmd, arg int) (int, error) {
 	c := p.begin("fcntl", fd, fcntlArgs(fd, cmd, arg))
-	o, errno := c.file()
+	o, errno := c.anyFile()
 	if errno != 0 {
 		return -1, c.ret("", errno)
 	}
@@ -136,8 +157,16 @@ func (p *Proc) Poll(fds []PollFD, timeout time.Duration) (int, error) {
 	c := p.begin("poll", noFD, pollArgs(fds, timeout))
 	var on []wait
 	for _, f := range fds {
-		if o, errno := p.table.get(f.FD); errno == 0 {
-			mask := waiter.EventMaskFromLinux(uint32(f.Events)) | waiter.EventErr | waiter.EventHUp
+		if o, errno := p.table.get(f.FD); errno == 0 && o.sock != nil {
+			o.calls++
+			defer p.letGo(o)
+			mask := waiter.EventErr | waiter.EventHUp
+			if f.Events&(POLLIN|POLLRDHUP) != 0 {
+				mask |= waiter.ReadableEvents | waiter.EventRdHUp
+			}
+			if f.Events&POLLOUT != 0 {
+				mask |= waiter.WritableEvents
+			}
 			on = append(on, wait{o.sock.wq, mask})
 		}
 	}
@@ -164,28 +193,19 @@ func (p *Proc) pollOnce(fds []PollFD) int {
 			continue
 		}
 		o, errno := p.table.get(f.FD)
-		switch errno {
-		case 0:
-			f.Revents = o.sock.poll(f.Events)
-		case EBADF:
+		switch {
+		case errno != 0:
 			f.Revents = POLLNVAL
+		case o.sock == nil:
+			f.Revents = f.Events & (POLLIN | POLLOUT)
+		default:
+			f.Revents = o.sock.poll(f.Events)
 		}
 		if f.Revents != 0 {
 			n++
 		}
 	}
 	return n
-}
-
-// poll returns the events of events that hold now; POLLERR and POLLHUP are
-// always reported: poll(2).
-func (s *socket) poll(events int) int {
-	want := waiter.EventMaskFromLinux(uint32(events)) | waiter.EventErr | waiter.EventHUp
-	got := int(s.ep.Readiness(want).ToLinux()) & (events | POLLERR | POLLHUP)
-	if k := s.snapshot(); s.stream() && k.State == trace.Closed && !k.Remote.IsValid() {
-		got |= POLLOUT & events // tcp_poll: a socket that was never connected
-	}
-	return got
 }
 
 func pollArgs(fds []PollFD, timeout time.Duration) string {

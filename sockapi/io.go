@@ -27,18 +27,25 @@ func (p *Proc) Sendto(fd int, data []byte, flags int, to netip.AddrPort) (int, e
 
 func (p *Proc) send(name string, fd int, data []byte, flags int, to netip.AddrPort) (int, error) {
 	c := p.begin(name, fd, ioArgs(fd, len(data), flags, to))
-	o, errno := c.file()
+	o, errno := c.stdOr(name == "write")
 	if errno != 0 {
 		return -1, c.ret("", errno)
 	}
 	s := o.sock
-	if flags&^(MSG_DONTWAIT|MSG_NOSIGNAL) != 0 {
-		c.warn("netstack has only MSG_DONTWAIT and MSG_NOSIGNAL for send")
+	if s == nil {
+		return len(data), c.ret(itoa(len(data)), 0)
+	}
+	able := MSG_DONTWAIT | MSG_NOSIGNAL
+	if s.stream() {
+		able |= MSG_MORE
+	}
+	if flags&^able != 0 {
+		c.warn("netstack has no " + flagString(flags&^able, msgFlags) + " for sending here")
 		return -1, c.ret("", EOPNOTSUPP)
 	}
 	var opts tcpip.WriteOptions
 	if to.IsValid() && !s.stream() {
-		full, errno := s.address(to)
+		full, errno := s.destination(to, ENETUNREACH)
 		if errno != 0 {
 			return -1, c.ret("", errno)
 		}
@@ -48,12 +55,16 @@ func (p *Proc) send(name string, fd int, data []byte, flags int, to netip.AddrPo
 	opts.Atomic = !s.stream()
 	sent := 0
 	payload := bytes.NewReader(data)
+	uncork := s.cork(flags&MSG_MORE != 0)
 	errno = c.block(c.deadline(o, flags, s.sndTimeout), func() Errno {
+		if s.err != 0 {
+			return s.takeError()
+		}
 		for {
 			n, err := s.ep.Write(payload, opts)
 			sent += int(n)
 			if err != nil {
-				return s.sendErrno(err)
+				return s.failure(s.sendErrno(err))
 			}
 			if sent >= len(data) || !s.stream() {
 				return 0
@@ -61,10 +72,48 @@ func (p *Proc) send(name string, fd int, data []byte, flags int, to netip.AddrPo
 			payload.Reset(data[sent:])
 		}
 	}, wait{s.wq, waiter.WritableEvents | waiter.EventHUp | waiter.EventErr})
+	uncork()
 	if sent > 0 || errno == 0 {
 		return sent, c.ret(itoa(sent), 0)
 	}
 	return -1, c.ret("", errno)
+}
+
+// stdOr looks up a socket, or also standard input, output and error, which
+// are /dev/null: it has nothing to read, and takes whatever is written.
+func (c *call) stdOr(too bool) (*open, Errno) {
+	if too {
+		return c.anyFile()
+	}
+	return c.file()
+}
+
+// cork holds data back that more will follow, as TCP_CORK does, and lets it go
+// with the first send that says nothing of more: send(2), MSG_MORE. The result
+// is to be called when the data has been written.
+func (s *socket) cork(more bool) (done func()) {
+	so := s.ep.SocketOptions()
+	switch {
+	case more && !s.more && !so.GetCorkOption():
+		s.more = true
+		so.SetCorkOption(true)
+	case !more && s.more:
+		s.more = false
+		return func() {
+			so.SetCorkOption(false)
+			s.st.Touch()
+		}
+	}
+	return func() {}
+}
+
+// failure notes that a call reports errno: the error that was waiting is told
+// with it.
+func (s *socket) failure(errno Errno) Errno {
+	if errno != 0 && errno != EAGAIN {
+		s.takeError()
+	}
+	return errno
 }
 
 // sendErrno is errnoOf with what Linux says differently for sends.
@@ -114,13 +163,22 @@ func (p *Proc) recv(name string, fd, n, flags int) ([]byte, netip.AddrPort, erro
 
 func (p *Proc) recvInto(name string, fd int, buf []byte, flags int) (int, netip.AddrPort, error) {
 	c := p.begin(name, fd, ioArgs(fd, len(buf), flags, netip.AddrPort{}))
-	o, errno := c.file()
+	o, errno := c.stdOr(name == "read")
 	if errno != 0 {
 		return -1, netip.AddrPort{}, c.ret("", errno)
 	}
-	if flags&^(MSG_PEEK|MSG_DONTWAIT|MSG_TRUNC|MSG_WAITALL|MSG_NOSIGNAL) != 0 {
-		c.warn("this flag is not supported for receiving")
+	if o.sock == nil {
+		return 0, netip.AddrPort{}, c.ret("0", 0)
+	}
+	if bad := flags &^ (MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC | MSG_WAITALL | MSG_NOSIGNAL); bad != 0 {
+		c.warn("netstack has no " + flagString(bad, msgFlags) + " for receiving")
+		if bad == MSG_OOB && o.sock.stream() {
+			return -1, netip.AddrPort{}, c.ret("", EINVAL) // there never is urgent data: recv(2)
+		}
 		return -1, netip.AddrPort{}, c.ret("", EOPNOTSUPP)
+	}
+	if name == "read" && len(buf) == 0 {
+		return 0, netip.AddrPort{}, c.ret("0", 0) // sock_read_iter
 	}
 	r := receive{s: o.sock, buf: buf, flags: flags}
 	errno = c.block(c.deadline(o, flags, o.sock.rcvTimeout), r.try, wait{o.sock.wq, waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr})
@@ -135,51 +193,6 @@ func (p *Proc) recvInto(name string, fd int, buf []byte, flags int) (int, netip.
 		result = "0 (end of stream)"
 	}
 	return r.got, r.from, c.ret(result, 0)
-}
-
-// receive is one receiving call in progress.
-type receive struct {
-	s     *socket
-	buf   []byte
-	flags int
-	got   int
-	from  netip.AddrPort
-}
-
-// try receives what is there. EAGAIN means: nothing yet, or not all of what
-// MSG_WAITALL wants.
-func (r *receive) try() Errno {
-	all := r.flags&MSG_WAITALL != 0 && r.s.stream() && r.flags&MSG_PEEK == 0
-	for {
-		w := tcpip.SliceWriter(r.buf[r.got:])
-		res, err := r.s.ep.Read(&w, tcpip.ReadOptions{Peek: r.flags&MSG_PEEK != 0, NeedRemoteAddr: !r.s.stream()})
-		switch err.(type) {
-		case nil:
-		case *tcpip.ErrClosedForReceive:
-			return 0 // end of stream
-		case *tcpip.ErrBadBuffer: // a datagram or segment met a buffer of length 0
-			return 0
-		default:
-			if r.got > 0 && errnoOf(err) != EAGAIN {
-				return 0 // report what there is; the error comes with the next call
-			}
-			return errnoOf(err)
-		}
-		r.got += res.Count
-		if !r.s.stream() {
-			r.from = r.s.addrPort(res.RemoteAddr)
-			if r.flags&MSG_TRUNC != 0 {
-				r.got = res.Total // the datagram's real length: recv(2)
-			}
-			return 0
-		}
-		if r.flags&MSG_PEEK == 0 {
-			r.s.ep.ModerateRecvBuf(res.Count)
-		}
-		if !all || r.got >= len(r.buf) {
-			return 0
-		}
-	}
 }
 
 func ioArgs(fd, n, flags int, to netip.AddrPort) string {

@@ -1,6 +1,7 @@
 package sockapi
 
 import (
+	"math"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -52,25 +53,81 @@ func ranged(o Option, lo, hi int) Option {
 	return o
 }
 
-// ttlOption is IP_TTL: 1 to 255, or -1 for the host's default (ip(7)).
-func ttlOption() Option {
-	o := ranged(intOption(tcpip.IPv4TTLOption, defaultStackTTL), -1, 255)
+// hopLimit is IP_TTL and IPV6_UNICAST_HOPS: least to 255, or -1 for the host's
+// default (ip(7), ipv6(7)), which netstack writes as unset.
+func hopLimit(opt tcpip.SockOptInt, unset, least int) Option {
+	o := ranged(intOption(opt, defaultStackTTL), -1, 255)
 	get, set := o.get, o.set
 	o.get = func(s *socket) (any, Errno) {
 		v, errno := get(s)
-		if v == tcpip.UseDefaultIPv4TTL {
+		if v == unset {
 			v = defaultStackTTL
 		}
 		return v, errno
 	}
 	o.set = func(s *socket, v any) Errno {
-		switch v {
-		case 0:
+		switch n := v.(int); {
+		case n == -1:
+			v = unset
+		case n < least:
 			return EINVAL
-		case -1:
-			v = tcpip.UseDefaultIPv4TTL
 		}
 		return set(s, v)
+	}
+	return o
+}
+
+// trafficClass is IPV6_TCLASS: 0 to 255, or -1 for the default, 0.
+func trafficClass() Option {
+	o := ranged(intOption(tcpip.IPv6TrafficClassOption, 0), -1, 255)
+	set := o.set
+	o.set = func(s *socket, v any) Errno {
+		if v == -1 {
+			v = 0
+		}
+		return set(s, v)
+	}
+	return o
+}
+
+// mtuDiscover is IP_MTU_DISCOVER. netstack numbers its strategies otherwise
+// than Linux: IP_PMTUDISC_DONT is 0, WANT is 1, and it lacks INTERFACE and
+// OMIT, 4 and 5.
+func mtuDiscover() Option {
+	swap := func(v any) any {
+		if n := v.(int); n == 0 || n == 1 {
+			return 1 - n
+		}
+		return v
+	}
+	o := ranged(intOption(tcpip.MTUDiscoverOption, 1), 0, 3)
+	get, set := o.get, o.set
+	o.get = func(s *socket) (any, Errno) {
+		v, errno := get(s)
+		return swap(v), errno
+	}
+	o.set = func(s *socket, v any) Errno {
+		if v.(int) < 0 || v.(int) > 3 {
+			return EINVAL
+		}
+		return set(s, swap(v))
+	}
+	return o
+}
+
+// lowWater makes a stored option a low-water mark: at least 1, and a negative
+// number means as much as there may be (sock_set_rcvlowat).
+func lowWater(o Option) Option {
+	o.set = func(s *socket, v any) Errno {
+		n := v.(int)
+		switch {
+		case n == 0:
+			n = 1
+		case n < 0:
+			n = math.MaxInt32
+		}
+		s.store(optKey{SOL_SOCKET, SO_RCVLOWAT}, n)
+		return 0
 	}
 	return o
 }
@@ -82,10 +139,14 @@ func bufferSize(get func(*tcpip.SocketOptions) int64, set func(*tcpip.SocketOpti
 		Status: Simulated, Type: Int,
 		get: func(s *socket) (any, Errno) { return int(get(s.ep.SocketOptions())), 0 },
 		set: func(s *socket, v any) Errno {
-			// Linux doubles the value to make room for its bookkeeping:
-			// socket(7), sock_setsockopt.
+			// Linux doubles the value to make room for its bookkeeping, and
+			// takes a negative one for very large: socket(7), sock_setsockopt.
 			lo, hi := limits(s.ep.SocketOptions())
-			set(s.ep.SocketOptions(), max(2*min(int64(max(v.(int), 0)), hi), lo), true)
+			n := int64(v.(int))
+			if n < 0 {
+				n = hi
+			}
+			set(s.ep.SocketOptions(), max(2*min(n, hi), lo), true)
 			return 0
 		},
 	}
@@ -107,6 +168,19 @@ func timeout(field func(*socket) *time.Duration) Option {
 	}
 }
 
+// v6onlyOption is IPV6_V6ONLY: only before the socket has a port.
+func v6onlyOption() Option {
+	o := flag((*tcpip.SocketOptions).GetV6Only, (*tcpip.SocketOptions).SetV6Only)
+	set := o.set
+	o.set = func(s *socket, v any) Errno {
+		if local, err := s.ep.GetLocalAddress(); err == nil && local.Port != 0 {
+			return EINVAL
+		}
+		return set(s, v)
+	}
+	return o
+}
+
 func lingerOption() Option {
 	return Option{
 		Status: Simulated, Type: LingerT, Default: Linger{},
@@ -115,8 +189,11 @@ func lingerOption() Option {
 			return Linger{On: l.Enabled, Seconds: int(l.Timeout / time.Second)}, 0
 		},
 		set: func(s *socket, v any) Errno {
-			l := v.(Linger)
-			s.ep.SocketOptions().SetLinger(tcpip.LingerOption{Enabled: l.On, Timeout: time.Duration(max(l.Seconds, 0)) * time.Second})
+			l, now := v.(Linger), s.ep.SocketOptions().GetLinger()
+			if now.Enabled = l.On; l.On { // turned off, the time stays
+				now.Timeout = time.Duration(max(l.Seconds, 0)) * time.Second
+			}
+			s.ep.SocketOptions().SetLinger(now)
 			return 0
 		},
 	}
@@ -129,10 +206,14 @@ func durationOption(def int, unit time.Duration, t OptType, lo, hi int,
 		Status: Simulated, Type: t, Default: def,
 		get: func(s *socket) (any, Errno) {
 			d, err := get(s)
+			if d < 0 {
+				return -1, errnoOf(err)
+			}
 			return int(d / unit), errnoOf(err)
 		},
 		set: func(s *socket, v any) Errno {
-			return errnoOf(s.ep.SetSockOpt(put(time.Duration(v.(int)) * unit)))
+			n := time.Duration(min(v.(int), int(math.MaxInt64/unit)))
+			return errnoOf(s.ep.SetSockOpt(put(n * unit)))
 		},
 	}
 	return ranged(o, lo, hi)

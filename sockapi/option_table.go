@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"fivetuple/stack"
-	"fivetuple/trace"
 	"gvisor.dev/gvisor/pkg/tcpip"
 )
 
@@ -68,7 +67,7 @@ const (
 var optionTable = []Option{
 	sol(SO_REUSEADDR, "SO_REUSEADDR", "", flag((*tcpip.SocketOptions).GetReuseAddress, (*tcpip.SocketOptions).SetReuseAddress)),
 	sol(SO_TYPE, "SO_TYPE", "read-only", readOnly(func(s *socket) any { return s.typ })),
-	sol(SO_ERROR, "SO_ERROR", "read-only; reading clears it", readOnly(func(s *socket) any { return pendingError(s) })),
+	sol(SO_ERROR, "SO_ERROR", "read-only; reading clears it", readOnly(func(s *socket) any { return int(s.takeError()) })),
 	sol(SO_BROADCAST, "SO_BROADCAST", "", flag((*tcpip.SocketOptions).GetBroadcast, (*tcpip.SocketOptions).SetBroadcast)),
 	sol(SO_SNDBUF, "SO_SNDBUF", "doubled when set, as on Linux", bufferSize((*tcpip.SocketOptions).GetSendBufferSize, (*tcpip.SocketOptions).SetSendBufferSize, (*tcpip.SocketOptions).SendBufferLimits)),
 	sol(SO_RCVBUF, "SO_RCVBUF", "doubled when set, as on Linux; ends auto-tuning", bufferSize((*tcpip.SocketOptions).GetReceiveBufferSize, (*tcpip.SocketOptions).SetReceiveBufferSize, (*tcpip.SocketOptions).ReceiveBufferLimits)),
@@ -77,18 +76,18 @@ var optionTable = []Option{
 	sol(SO_PRIORITY, "SO_PRIORITY", "links have one queue", storedOption(Int, 0)),
 	sol(SO_LINGER, "SO_LINGER", "", lingerOption()),
 	sol(SO_REUSEPORT, "SO_REUSEPORT", "", flag((*tcpip.SocketOptions).GetReusePort, (*tcpip.SocketOptions).SetReusePort)),
-	sol(SO_RCVLOWAT, "SO_RCVLOWAT", "netstack wakes a reader for the first byte", storedOption(Int, 1)),
-	sol(SO_SNDLOWAT, "SO_SNDLOWAT", "Linux refuses to set it too", refused()),
+	sol(SO_RCVLOWAT, "SO_RCVLOWAT", "netstack wakes a reader for the first byte", lowWater(storedOption(Int, 1))),
+	sol(SO_SNDLOWAT, "SO_SNDLOWAT", "read-only: Linux refuses to set it too", readOnly(func(*socket) any { return 1 })),
 	sol(SO_RCVTIMEO, "SO_RCVTIMEO", "", timeout(func(s *socket) *time.Duration { return &s.rcvTimeout })),
 	sol(SO_SNDTIMEO, "SO_SNDTIMEO", "", timeout(func(s *socket) *time.Duration { return &s.sndTimeout })),
 	sol(SO_TIMESTAMP, "SO_TIMESTAMP", "there are no control messages yet", refused()),
-	sol(SO_ACCEPTCONN, "SO_ACCEPTCONN", "read-only", readOnly(func(s *socket) any { return boolInt(s.snapshot().State == trace.Listen) })),
+	sol(SO_ACCEPTCONN, "SO_ACCEPTCONN", "read-only", readOnly(func(s *socket) any { return boolInt(s.listening()) })),
 	sol(SO_PROTOCOL, "SO_PROTOCOL", "read-only", readOnly(func(s *socket) any { return s.proto })),
 	sol(SO_DOMAIN, "SO_DOMAIN", "read-only", readOnly(func(s *socket) any { return s.family })),
 	sol(SO_ZEROCOPY, "SO_ZEROCOPY", "netstack copies what is sent", refused()),
 
 	tcpOpt(TCP_NODELAY, "TCP_NODELAY", "", flag(noDelay, setNoDelay)),
-	tcpOpt(TCP_MAXSEG, "TCP_MAXSEG", "reads 536 whatever was set or negotiated", intOption(tcpip.MaxSegOption, 0)),
+	tcpOpt(TCP_MAXSEG, "TCP_MAXSEG", "reads what was set, else 536: never what was negotiated", ranged(intOption(tcpip.MaxSegOption, 536), 0, 32767)),
 	tcpOpt(TCP_CORK, "TCP_CORK", "", flag((*tcpip.SocketOptions).GetCorkOption, (*tcpip.SocketOptions).SetCorkOption)),
 	tcpOpt(TCP_KEEPIDLE, "TCP_KEEPIDLE", "", durationOption(7200, time.Second, Seconds, 1, 32767,
 		func(d time.Duration) tcpip.SettableSocketOption { v := tcpip.KeepaliveIdleOption(d); return &v },
@@ -105,15 +104,15 @@ var optionTable = []Option{
 			return time.Duration(v), err
 		})),
 	tcpOpt(TCP_KEEPCNT, "TCP_KEEPCNT", "", ranged(intOption(tcpip.KeepaliveCountOption, 9), 1, 127)),
-	tcpOpt(TCP_SYNCNT, "TCP_SYNCNT", "netstack has one SYN retry count for a host: the host's syn_retries", refused()),
-	tcpOpt(TCP_LINGER2, "TCP_LINGER2", "", durationOption(60, time.Second, Seconds, math.MinInt32, math.MaxInt32,
+	tcpOpt(TCP_SYNCNT, "TCP_SYNCNT", "at most 6, netstack's own", ranged(intOption(tcpip.TCPSynCountOption, stack.MaxSynRetries), 1, stack.MaxSynRetries)),
+	tcpOpt(TCP_LINGER2, "TCP_LINGER2", "", durationOption(60, time.Second, Seconds, -1, math.MaxInt32,
 		func(d time.Duration) tcpip.SettableSocketOption { v := tcpip.TCPLingerTimeoutOption(d); return &v },
 		func(s *socket) (time.Duration, tcpip.Error) {
 			var v tcpip.TCPLingerTimeoutOption
 			err := s.ep.GetSockOpt(&v)
 			return time.Duration(v), err
 		})),
-	tcpOpt(TCP_DEFER_ACCEPT, "TCP_DEFER_ACCEPT", "", durationOption(0, time.Second, Seconds, 0, math.MaxInt32,
+	tcpOpt(TCP_DEFER_ACCEPT, "TCP_DEFER_ACCEPT", "at most 120 s; Linux rounds it to a number of retransmissions", durationOption(0, time.Second, Seconds, 0, math.MaxInt32,
 		func(d time.Duration) tcpip.SettableSocketOption { v := tcpip.TCPDeferAcceptOption(d); return &v },
 		func(s *socket) (time.Duration, tcpip.Error) {
 			var v tcpip.TCPDeferAcceptOption
@@ -137,12 +136,12 @@ var optionTable = []Option{
 	tcpOpt(TCP_FASTOPEN_CONNECT, "TCP_FASTOPEN_CONNECT", "netstack has no TCP Fast Open (RFC 7413)", refused()),
 
 	ipOpt(IP_TOS, "IP_TOS", "", intOption(tcpip.IPv4TOSOption, 0)),
-	ipOpt(IP_TTL, "IP_TTL", "", ttlOption()),
-	ipOpt(IP_MTU_DISCOVER, "IP_MTU_DISCOVER", "", intOption(tcpip.MTUDiscoverOption, 0)),
+	ipOpt(IP_TTL, "IP_TTL", "", hopLimit(tcpip.IPv4TTLOption, tcpip.UseDefaultIPv4TTL, 1)),
+	ipOpt(IP_MTU_DISCOVER, "IP_MTU_DISCOVER", "", mtuDiscover()),
 
-	ip6Opt(IPV6_UNICAST_HOPS, "IPV6_UNICAST_HOPS", "", ranged(intOption(tcpip.IPv6HopLimitOption, 64), -1, 255)),
-	ip6Opt(IPV6_V6ONLY, "IPV6_V6ONLY", "", flag((*tcpip.SocketOptions).GetV6Only, (*tcpip.SocketOptions).SetV6Only)),
-	ip6Opt(IPV6_TCLASS, "IPV6_TCLASS", "", intOption(tcpip.IPv6TrafficClassOption, 0)),
+	ip6Opt(IPV6_UNICAST_HOPS, "IPV6_UNICAST_HOPS", "", hopLimit(tcpip.IPv6HopLimitOption, tcpip.UseDefaultIPv6HopLimit, 0)),
+	ip6Opt(IPV6_V6ONLY, "IPV6_V6ONLY", "", v6onlyOption()),
+	ip6Opt(IPV6_TCLASS, "IPV6_TCLASS", "", trafficClass()),
 }
 
 func row(level int, levelName, source string, num int, name, note string, o Option) Option {
@@ -164,16 +163,12 @@ func ipOpt(num int, name, note string, o Option) Option {
 }
 
 func ip6Opt(num int, name, note string, o Option) Option {
+	o.on = '6'
 	return row(IPPROTO_IPV6, "IPPROTO_IPV6", "ipv6(7)", num, name, note, o)
 }
 
 func noDelay(so *tcpip.SocketOptions) bool       { return !so.GetDelayOption() }
 func setNoDelay(so *tcpip.SocketOptions, v bool) { so.SetDelayOption(!v) }
-
-// pendingError is SO_ERROR: the error that waits for the socket, cleared.
-func pendingError(s *socket) int {
-	return int(errnoOf(s.ep.LastError()))
-}
 
 // defaultStackTTL is what netstack sends when IP_TTL was not set.
 const defaultStackTTL = 64

@@ -65,7 +65,8 @@ type Option struct {
 	Source    string // man page, or RFC
 	Note      string // what differs from Linux, or why it is refused
 
-	// on limits the option to stream ('s') or datagram ('d') sockets; 0 = all.
+	// on limits the option to stream sockets ('s') or to those of AF_INET6
+	// ('6'); 0 = all.
 	on  byte
 	get func(*socket) (any, Errno)
 	set func(*socket, any) Errno // nil: read-only
@@ -85,10 +86,20 @@ var optionIndex = func() map[optKey]*Option {
 
 func lookupOption(s *socket, level, num int) (*Option, Errno) {
 	o, ok := optionIndex[optKey{level, num}]
-	if !ok || (o.on == 's' && !s.stream()) || (o.on == 'd' && s.stream()) {
+	if !ok || !o.appliesTo(s) {
 		return nil, ENOPROTOOPT
 	}
 	return o, 0
+}
+
+func (o *Option) appliesTo(s *socket) bool {
+	switch o.on {
+	case 's':
+		return s.stream()
+	case '6':
+		return s.family == AF_INET6
+	}
+	return true
 }
 
 func optArgs(fd, level, num int) string {
@@ -125,7 +136,11 @@ func (p *Proc) Setsockopt(fd, level, num int, value any) error {
 		if v != opt.Default {
 			c.warn("stored, but it changes nothing: " + opt.Note)
 		}
-		o.sock.store(optKey{level, num}, v)
+		if opt.set != nil {
+			errno = opt.set(o.sock, v)
+		} else {
+			o.sock.store(optKey{level, num}, v)
+		}
 	case opt.set == nil:
 		errno = ENOPROTOOPT // read-only, as SO_ERROR and SO_TYPE
 	default:
@@ -152,6 +167,9 @@ func (p *Proc) Getsockopt(fd, level, num int) (any, error) {
 	opt, errno := lookupOption(o.sock, level, num)
 	switch {
 	case errno != 0:
+		if o.sock.family == AF_INET && level != SOL_SOCKET && level != IPPROTO_IP && level != o.sock.proto {
+			errno = EOPNOTSUPP // do_ip_getsockopt; all others say ENOPROTOOPT
+		}
 		return nil, c.ret("", errno)
 	case opt.Status == Refused:
 		c.warn(opt.Note)

@@ -72,10 +72,10 @@ func (p *Proc) Waiting() string {
 	return p.waiting.name + "(" + p.waiting.args + ")"
 }
 
-// NewProcess makes a process with an empty descriptor table (0 to 2 are
-// taken) and starts fn as its first thread.
+// NewProcess makes a process without sockets (descriptors 0 to 2 are taken)
+// and starts fn as its first thread.
 func NewProcess(k Kernel, name string, pid int, fn func(*Proc) error) *Process {
-	ps := &Process{Name: name, PID: pid, kernel: k}
+	ps := &Process{Name: name, PID: pid, kernel: k, table: newTable()}
 	ps.start(fn)
 	return ps
 }
@@ -118,7 +118,7 @@ func (p *Proc) origin() trace.Origin {
 
 // Go starts another thread of the same process: it shares the descriptors.
 func (p *Proc) Go(fn func(*Proc) error) {
-	p.kernel.Bus().Emit(p.origin(), &trace.Process{What: "thread", Name: p.Name})
+	defer p.kernel.Bus().Because(p.origin(), &trace.Process{What: "thread", Name: p.Name})()
 	p.Process.start(fn)
 }
 
@@ -130,8 +130,9 @@ func (p *Proc) Fork(fn func(*Proc) error) int {
 	c := p.begin("fork", noFD, "")
 	child := &Process{Name: p.Name, PID: p.kernel.NextPID(), kernel: p.kernel}
 	child.table = p.table.copyFor(child)
-	p.kernel.Bus().Emit(child.originOfProcess(), &trace.Process{What: "fork", Name: child.Name, Parent: p.Name})
+	back := p.kernel.Bus().Because(child.originOfProcess(), &trace.Process{What: "fork", Name: child.Name, Parent: p.Name})
 	child.start(fn)
+	back()
 	c.ret(itoa(child.PID), 0)
 	return child.PID
 }

@@ -7,8 +7,6 @@ import (
 	"fivetuple/stack"
 	"fivetuple/trace"
 	"gvisor.dev/gvisor/pkg/tcpip"
-	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
-	"gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
@@ -24,8 +22,17 @@ type socket struct {
 	proto   int
 	ep      tcpip.Endpoint
 	wq      *waiter.Queue
+	trans   tcpip.TransportProtocolNumber
 	backlog int // of listen; a listener's Send-Q in ss
 	holders []holder
+
+	bound  tcpip.FullAddress // what bind was given
+	opened bool              // it is or was connected, or tries or tried to be
+	joined bool              // accept or connect has said that it is connected: SS_CONNECTED
+	shut   int               // what the program has shut down: shutRD, shutWR
+	err    Errno             // see waiting
+	more   bool              // the last send had MSG_MORE
+	giveUp stack.Timer       // ends the handshake; nil: netstack's own limit
 
 	rcvTimeout, sndTimeout time.Duration // SO_RCVTIMEO, SO_SNDTIMEO; 0 = none
 	stored                 map[optKey]any
@@ -35,41 +42,35 @@ func (s *socket) stream() bool { return s.typ == SOCK_STREAM }
 
 func (s *socket) snapshot() trace.Socket { return s.st.Snapshot(s.ep) }
 
+func (s *socket) listening() bool { return s.state() == trace.Listen }
+
 // Backlog implements [stack.Owner].
 func (s *socket) Backlog() int { return s.backlog }
 
 // newSocket is socket(2) without the descriptor.
 func newSocket(st *stack.Stack, family, typ, proto int) (*socket, Errno) {
 	s := &socket{st: st, family: family, typ: typ, wq: new(waiter.Queue)}
-	net := tcpip.NetworkProtocolNumber(ipv4.ProtocolNumber)
-	switch family {
-	case AF_INET:
-	case AF_INET6:
-		net = ipv6.ProtocolNumber
-	default:
-		return nil, EAFNOSUPPORT
-	}
-	var trans tcpip.TransportProtocolNumber
 	switch {
+	case typ < 0 || typ > maxSockType:
+		return nil, EINVAL // also an unknown flag
+	case family != AF_INET && family != AF_INET6:
+		return nil, EAFNOSUPPORT
 	case typ == SOCK_STREAM && (proto == 0 || proto == IPPROTO_TCP):
-		trans, s.proto = tcp.ProtocolNumber, IPPROTO_TCP
+		s.trans, s.proto = tcp.ProtocolNumber, IPPROTO_TCP
 	case typ == SOCK_DGRAM && (proto == 0 || proto == IPPROTO_UDP):
-		trans, s.proto = udp.ProtocolNumber, IPPROTO_UDP
+		s.trans, s.proto = udp.ProtocolNumber, IPPROTO_UDP
 	case typ == SOCK_DGRAM && proto == IPPROTO_ICMP && family == AF_INET:
-		trans, s.proto = icmp.ProtocolNumber4, proto
+		s.trans, s.proto = icmp.ProtocolNumber4, proto
 	case typ == SOCK_DGRAM && proto == IPPROTO_ICMPV6 && family == AF_INET6:
-		trans, s.proto = icmp.ProtocolNumber6, proto
+		s.trans, s.proto = icmp.ProtocolNumber6, proto
 	case typ == SOCK_STREAM || typ == SOCK_DGRAM:
 		return nil, EPROTONOSUPPORT
 	default:
 		return nil, ESOCKTNOSUPPORT
 	}
-	ep, err := st.Netstack().NewEndpoint(trans, net, s.wq)
-	if err != nil {
-		return nil, errnoOf(err)
-	}
-	s.ep = ep
-	return s, 0
+	var errno Errno
+	s.ep, errno = s.newEndpoint()
+	return s, errno
 }
 
 // Socket creates a socket: socket(2). The type may carry SOCK_NONBLOCK and
@@ -105,9 +106,38 @@ func (p *Proc) install(s *socket, flags int) (int, Errno) {
 	return fd, 0
 }
 
-// address translates addr for s. A family that the socket does not speak is
-// refused as Linux does.
+// address translates addr for bind. A family that the socket does not speak
+// is refused as Linux does.
 func (s *socket) address(addr netip.AddrPort) (tcpip.FullAddress, Errno) {
+	a := addr.Addr()
+	if a.Is4In6() && s.v6only() {
+		return tcpip.FullAddress{}, EINVAL
+	}
+	return s.translate(addr)
+}
+
+// destination translates addr for connect and sendto. A datagram socket of
+// AF_INET6 takes an AF_INET address as well: wrong is what it returns for one
+// if it is for IPv6 only.
+func (s *socket) destination(addr netip.AddrPort, wrong Errno) (tcpip.FullAddress, Errno) {
+	a := addr.Addr()
+	switch {
+	case a.Is4In6() && s.v6only():
+		return tcpip.FullAddress{}, ENETUNREACH
+	case a.Is4() && s.family == AF_INET6 && !s.stream():
+		if s.v6only() {
+			return tcpip.FullAddress{}, wrong
+		}
+		addr = netip.AddrPortFrom(netip.AddrFrom16(a.As16()), addr.Port())
+	}
+	return s.translate(addr)
+}
+
+func (s *socket) v6only() bool {
+	return s.family == AF_INET6 && s.ep.SocketOptions().GetV6Only()
+}
+
+func (s *socket) translate(addr netip.AddrPort) (tcpip.FullAddress, Errno) {
 	a := addr.Addr()
 	switch {
 	case !a.IsValid():
@@ -146,14 +176,34 @@ func (p *Proc) Bind(fd int, addr netip.AddrPort) error {
 	if errno != 0 {
 		return c.ret("", errno)
 	}
-	full, errno := o.sock.address(addr)
-	if errno == 0 {
-		errno = errnoOf(o.sock.ep.Bind(full))
-		if errno == EAGAIN { // no ephemeral port is left
-			errno = EADDRINUSE
-		}
+	return c.ret("0", o.sock.bind(addr))
+}
+
+func (s *socket) bind(addr netip.AddrPort) Errno {
+	full, errno := s.address(addr)
+	if errno != 0 {
+		return errno
 	}
-	return c.ret("0", errno)
+	if s.taken(full) {
+		return EADDRINUSE
+	}
+	switch errno = errnoOf(s.ep.Bind(full)); errno {
+	default:
+		// netstack keeps the address that it could not bind.
+		if local, err := s.ep.GetLocalAddress(); err == nil && local.Addr != (tcpip.Address{}) && local.Port == 0 {
+			if e := s.renew(); e != 0 {
+				return e
+			}
+		}
+	case 0:
+		s.bound = full
+		if local, err := s.ep.GetLocalAddress(); err == nil {
+			s.bound.Port = local.Port
+		}
+	case EAGAIN: // no ephemeral port is left
+		errno = EADDRINUSE
+	}
+	return errno
 }
 
 // Listen makes a stream socket passive: listen(2). The backlog is how many
@@ -169,6 +219,9 @@ func (p *Proc) Listen(fd, backlog int) error {
 	}
 	if backlog < 0 || backlog > SOMAXCONN {
 		backlog = SOMAXCONN
+	}
+	if local, err := o.sock.ep.GetLocalAddress(); err == nil && !o.sock.listening() && o.sock.taken(local) {
+		return c.ret("", EADDRINUSE)
 	}
 	// Linux's queue holds backlog + 1 connections (sk_acceptq_is_full).
 	errno = errnoOf(o.sock.ep.Listen(backlog + 1))
@@ -201,7 +254,7 @@ func (p *Proc) accept(name string, fd, flags int) (int, netip.AddrPort, error) {
 		return -1, netip.AddrPort{}, c.ret("", EOPNOTSUPP)
 	}
 	conn := &socket{st: o.sock.st, family: o.sock.family, typ: o.sock.typ, proto: o.sock.proto,
-		rcvTimeout: o.sock.rcvTimeout, sndTimeout: o.sock.sndTimeout}
+		trans: o.sock.trans, opened: true, joined: true, rcvTimeout: o.sock.rcvTimeout, sndTimeout: o.sock.sndTimeout}
 	var peer tcpip.FullAddress
 	errno = c.block(c.deadline(o, 0, o.sock.rcvTimeout), func() Errno {
 		var err tcpip.Error
@@ -221,62 +274,6 @@ func (p *Proc) accept(name string, fd, flags int) (int, netip.AddrPort, error) {
 	return nfd, addr, c.ret(itoa(nfd), 0)
 }
 
-// Connect names the remote end: connect(2). On a stream socket it performs the
-// handshake, and fails with EINPROGRESS instead of waiting if the socket is
-// non-blocking. An invalid AddrPort is AF_UNSPEC: it dissolves a datagram
-// socket's association.
-func (p *Proc) Connect(fd int, addr netip.AddrPort) error {
-	to := "AF_UNSPEC"
-	if addr.IsValid() {
-		to = addr.String()
-	}
-	c := p.begin("connect", fd, itoa(fd)+", "+to)
-	o, errno := c.file()
-	if errno != 0 {
-		return c.ret("", errno)
-	}
-	if !addr.IsValid() {
-		return c.ret("0", errnoOf(o.sock.ep.Disconnect()))
-	}
-	full, errno := o.sock.address(addr)
-	if errno != 0 {
-		return c.ret("", errno)
-	}
-	return c.ret("0", p.connect(c, o, full))
-}
-
-// connect starts the handshake and waits for its end.
-func (p *Proc) connect(c *call, o *open, full tcpip.FullAddress) Errno {
-	s := o.sock
-	first := true
-	errno := c.block(c.deadline(o, 0, s.sndTimeout), func() Errno {
-		err := s.ep.Connect(full)
-		started := false
-		switch err.(type) {
-		case *tcpip.ErrConnectStarted:
-			started = true
-		case *tcpip.ErrAlreadyConnecting:
-			// A second connect waits for the first one's handshake.
-			started = !first || !o.nonblock
-		case *tcpip.ErrNoPortAvailable:
-			return EADDRNOTAVAIL
-		case *tcpip.ErrInvalidEndpointState:
-			if s.stream() && s.snapshot().State == trace.Listen {
-				return EISCONN
-			}
-		}
-		first = false
-		if started {
-			return EAGAIN
-		}
-		return errnoOf(err)
-	}, wait{s.wq, waiter.WritableEvents | waiter.EventHUp | waiter.EventErr})
-	if errno == EAGAIN {
-		return EINPROGRESS // non-blocking, or SO_SNDTIMEO has passed: socket(7)
-	}
-	return errno
-}
-
 // Shutdown closes one direction or both: shutdown(2).
 func (p *Proc) Shutdown(fd, how int) error {
 	c := p.begin("shutdown", fd, itoa(fd)+", "+howName(how))
@@ -284,18 +281,21 @@ func (p *Proc) Shutdown(fd, how int) error {
 	if errno != 0 {
 		return c.ret("", errno)
 	}
-	var flags tcpip.ShutdownFlags
-	switch how {
-	case SHUT_RD:
-		flags = tcpip.ShutdownRead
-	case SHUT_WR:
-		flags = tcpip.ShutdownWrite
-	case SHUT_RDWR:
-		flags = tcpip.ShutdownRead | tcpip.ShutdownWrite
-	default:
+	if how < SHUT_RD || how > SHUT_RDWR {
 		return c.ret("", EINVAL)
 	}
+	shut := how + 1 // as Linux does: SHUT_RD is bit 0, SHUT_WR bit 1
+	var flags tcpip.ShutdownFlags
+	if shut&shutRD != 0 {
+		flags |= tcpip.ShutdownRead
+	}
+	if shut&shutWR != 0 {
+		flags |= tcpip.ShutdownWrite
+	}
 	errno = errnoOf(o.sock.ep.Shutdown(flags))
+	if errno == 0 && !o.sock.listening() {
+		o.sock.shut |= shut
+	}
 	o.sock.st.Touch()
 	return c.ret("0", errno)
 }

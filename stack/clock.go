@@ -112,6 +112,7 @@ func TimerName(f func()) string {
 var timerNames = []struct{ part, name string }{
 	{"tcp.timerHandler", "tcp"},
 	{"tcp.newBackoffTimer", "handshake retransmission"},
+	{"limitHandshake", "handshake timeout"},
 	{"timeWaitTimerExpired", "time-wait"},
 	{"finWait2TimerExpired", "fin-wait-2"},
 	{"neighborEntry", "neighbor"},

@@ -36,6 +36,10 @@ type Config struct {
 // says otherwise: midnight UTC on 1 January 2000.
 var Epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// MaxSynRetries is how often netstack sends a SYN again: until its timeout,
+// which starts at 1 s and doubles, would exceed 120 s.
+const MaxSynRetries = 6
+
 // TCPConfig holds the settings of TCP that netstack lets a host choose. A zero
 // field keeps the default. The Linux sysctl that it corresponds to is named.
 type TCPConfig struct {
@@ -55,7 +59,8 @@ type TCPConfig struct {
 	// tcp_rto_max_ms; RFC 6298). Defaults: 200 ms and 120 s.
 	MinRTO, MaxRTO time.Duration
 	// SynRetries is how often a SYN is sent again before connect fails with
-	// ETIMEDOUT (tcp_syn_retries). Default 6.
+	// ETIMEDOUT (tcp_syn_retries), 1 to [MaxSynRetries]. Default 6. netstack
+	// keeps the number and does not look at it: sockapi does.
 	SynRetries uint8
 	// MaxRetries is how often a segment is sent again before the connection
 	// fails with ETIMEDOUT (tcp_retries2). Default 15.
@@ -88,6 +93,9 @@ func (c *TCPConfig) check() error {
 		if b.r != (BufferRange{}) && (b.r.Min <= 0 || b.r.Default < b.r.Min || b.r.Max < b.r.Default) {
 			return fmt.Errorf("%s buffer %d/%d/%d: need 0 < min ≤ default ≤ max", b.name, b.r.Min, b.r.Default, b.r.Max)
 		}
+	}
+	if c.SynRetries > MaxSynRetries {
+		return fmt.Errorf("SYN retries %d: netstack gives up after %d", c.SynRetries, MaxSynRetries)
 	}
 	if c.MinRTO < 0 || c.MaxRTO < 0 || (c.MinRTO > 0 && c.MaxRTO > 0 && c.MaxRTO < c.MinRTO) {
 		return fmt.Errorf("RTO bounds %v to %v: need 0 ≤ min ≤ max", c.MinRTO, c.MaxRTO)

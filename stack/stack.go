@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/log"
@@ -31,6 +32,8 @@ type Stack struct {
 	dirty  bool // the worker may have something to do
 	track  tracker
 	closed bool
+
+	watches []*watch
 }
 
 func init() {
@@ -105,6 +108,11 @@ func (s *Stack) Name() string { return s.cfg.Name }
 // Now is the time since the start of the run.
 func (s *Stack) Now() time.Duration { return s.cfg.Clock.Now() }
 
+// After calls f once, d from now, as a timer of the stack.
+func (s *Stack) After(d time.Duration, f func()) Timer {
+	return s.cfg.Clock.AfterFunc(d, &Callback{s.clock, f})
+}
+
 // Addrs lists the addresses in the order in which they were assigned.
 func (s *Stack) Addrs() []netip.Prefix { return s.addrs }
 
@@ -139,6 +147,22 @@ func (s *Stack) Settle() {
 	s.dirty = false
 	s.tcp.Resume()
 	s.tcp.Pause()
+	for _, w := range s.watches {
+		w.settled()
+	}
+}
+
+// watch is somebody who waits for what netstack does not announce.
+type watch struct{ settled func() }
+
+// Watch calls settled after every Settle that had something to do, until stop.
+// It may mark a thread ready, and nothing else.
+func (s *Stack) Watch(settled func()) (stop func()) {
+	w := &watch{settled}
+	s.watches = append(s.watches, w)
+	return func() {
+		s.watches = slices.DeleteFunc(s.watches, func(o *watch) bool { return o == w })
+	}
 }
 
 // Touch tells the stack that a call or a timer may have left work for TCP's

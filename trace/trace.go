@@ -118,6 +118,17 @@ func (b *Bus) Emit(o Origin, body Body) ID {
 	return b.EmitCaused(b.Cause(), o, body)
 }
 
+// Because emits an event that is the cause of what follows, until back is
+// called: then the cause is what it was.
+func (b *Bus) Because(o Origin, body Body) (back func()) {
+	if !b.Enabled() {
+		return func() {}
+	}
+	before := b.Cause()
+	b.SetCause(b.Emit(o, body))
+	return func() { b.SetCause(before) }
+}
+
 // EmitCaused is Emit with a cause of the caller's choice: a packet that left
 // its queue was caused by what sent it, not by the queue's timer.
 func (b *Bus) EmitCaused(cause ID, o Origin, body Body) ID {

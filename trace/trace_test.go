@@ -126,6 +126,23 @@ func TestDeferCause(t *testing.T) {
 	}
 }
 
+// TestBecause: what is emitted in between follows from the new event, what
+// comes after from the old cause.
+func TestBecause(t *testing.T) {
+	r := &recorder{}
+	b := &trace.Bus{}
+	b.Because(onA, mark("nobody listens"))()
+	b.Attach(r)
+	b.SetCause(b.EmitCaused(0, onA, mark("input")))
+	back := b.Because(onB, mark("start"))
+	b.Emit(onB, mark("in between"))
+	back()
+	b.Emit(onA, mark("after"))
+	require.Equal(t, []line{
+		{1, 0, 0, "a", "input"}, {2, 1, 0, "b", "start"}, {3, 2, 0, "b", "in between"}, {4, 1, 0, "a", "after"},
+	}, r.lines())
+}
+
 func TestBusWithoutSinks(t *testing.T) {
 	var bus trace.Bus
 	require.False(t, bus.Enabled())
