@@ -74,8 +74,8 @@ func ladderOf(t *testing.T, name string) string {
 		}
 		w.Bus().Attach(ladder.New(&out, cfg))
 	}})
-	defer r.World.Close()
 	require.NoError(t, err)
+	defer r.World.Close()
 	require.NoError(t, r.World.Bus().Close())
 	return out.String()
 }

@@ -9,6 +9,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// listed is one line of `fivetuple list --json`.
+type listed struct {
+	Name  string `json:"name"`
+	Claim string `json:"claim"`
+	Doc   string `json:"doc"`
+}
+
 func listCommand() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
@@ -16,18 +23,21 @@ func listCommand() *cobra.Command {
 		Short: "list the built-in scenarios, each with its claim",
 		Args:  exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			out := cmd.OutOrStdout()
+			lines := json.NewEncoder(out)
 			for _, name := range scenarios.Names() {
 				s, err := load(name)
 				if err != nil {
 					return err
 				}
 				if asJSON {
-					if err := json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]string{"name": s.Name, "claim": s.Claim, "doc": s.Doc}); err != nil {
-						return err
-					}
-					continue
+					err = lines.Encode(listed{s.Name, s.Claim, s.Doc})
+				} else {
+					_, err = fmt.Fprintf(out, "%-20s %s\n", s.Name, s.Claim)
 				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%-20s %s\n", s.Name, s.Claim)
+				if err != nil {
+					return err
+				}
 			}
 			return nil
 		},

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
@@ -15,38 +14,32 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit statuses: usage is the user's input, failed is a run that did not end well.
-const (
-	exitFailed = 1
-	exitUsage  = 2
-)
-
-// usageError is a mistake in the command line or in a file it names.
-type usageError struct{ err error }
-
-func (e usageError) Error() string { return e.err.Error() }
-func (e usageError) Unwrap() error { return e.err }
-
-func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
-// silentError ends with exit status 1 after everything has been said.
-var errSilent = errors.New("failed")
-
 func main() {
 	tune()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := root().ExecuteContext(ctx); err != nil {
-		if !errors.Is(err, errSilent) {
-			fmt.Fprintln(os.Stderr, "fivetuple: "+err.Error())
-		}
-		stop()
-		var usage usageError
-		if errors.As(err, &usage) {
-			os.Exit(exitUsage)
-		}
-		os.Exit(exitFailed)
+	out := &standardOutput{w: os.Stdout}
+	cmd := root()
+	cmd.SetOut(out)
+	ctx := untilSignal()
+	err := cmd.ExecuteContext(ctx)
+	if out.err != nil && !errors.Is(err, out.err) {
+		err = errors.Join(err, out.err)
 	}
+	report(os.Stderr, err)
+	os.Exit(exitStatus(ctx, err))
+}
+
+// untilSignal is a context that the first SIGINT or SIGTERM ends. The second
+// one ends the program.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		sig := (<-signals).(syscall.Signal) // the only kind that is asked for
+		signal.Stop(signals)
+		cancel(interrupted{sig})
+	}()
+	return ctx
 }
 
 // tune sets the Go runtime for one busy loop: a hand-over between a world's
@@ -68,37 +61,48 @@ func root() *cobra.Command {
 		Short: "a TCP/IP lab: sockets, hosts and links in virtual time, or live on a TUN device",
 		Long: `fivetuple runs a production TCP/IP stack in a lab: drive it with Berkeley sockets,
 attach it to simulated links or to a TUN device, and see every packet, every
-call, every state and the reason for each.`,
+call, every state and the reason for each.
+
+Exit status: 0 if all is well, 1 if a run failed, 2 if the command line or a
+scenario's set-up is wrong, 130 or 143 if SIGINT or SIGTERM ended a run early.
+What was captured until then is a valid file in every case.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usagef("unknown command %q%s", args[0], hint(cmd, args[0]))
+				return unknownCommand(cmd, args[0])
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%w (see `%s --help`)", err, cmd.CommandPath())
-	})
+	cmd.SetFlagErrorFunc(flagError)
+	cmd.SetHelpCommand(helpCommand())
 	cmd.CompletionOptions.HiddenDefaultCmd = true
 	cmd.AddCommand(runCommand(), listCommand(), testCommand(), upCommand())
 	return cmd
 }
 
-func hint(cmd *cobra.Command, arg string) string {
-	if s := cmd.SuggestionsFor(arg); len(s) > 0 {
-		return fmt.Sprintf(": did you mean %q?", s[0])
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "describe a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
 	}
-	return "; see `fivetuple --help`"
 }
 
 // exactly checks the number of arguments.
 func exactly(n int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {
-			return usagef("%s takes %s (see `%s --help`)", cmd.Name(), what, cmd.CommandPath())
+			return usagef("%s takes %s; see `%s --help`", cmd.Name(), what, cmd.CommandPath())
 		}
 		return nil
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -14,32 +15,53 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// bounds are the flags of what runs in virtual time.
+type bounds struct{ seed, maxEvents, maxSteps uint64 }
+
+func (b *bounds) flags(cmd *cobra.Command) {
+	cmd.Flags().Uint64Var(&b.seed, "seed", 1, "decides every random choice; the same seed gives the same bytes")
+	cmd.Flags().Uint64Var(&b.maxEvents, "max-events", star.DefaultMaxEvents, "stop a world that is not quiet after `n` events")
+	cmd.Flags().Uint64Var(&b.maxSteps, "max-steps", star.DefaultMaxSteps, "stop a script or process that has not ended after `n` steps of Starlark")
+}
+
 func runCommand() *cobra.Command {
 	var o outputs
-	var seed uint64
+	var b bounds
 	cmd := &cobra.Command{
 		Use:   "run NAME|FILE.star",
 		Short: "run a scenario in virtual time and show its ladder",
+		Long: `Run a scenario in virtual time and show its ladder.
+
+Exit status: 0 if the script ran to its end, 1 if an expectation or a call
+failed, 2 if the command line or the scenario's set-up is wrong, 130 (143) if
+SIGINT (SIGTERM) ended the run. Every file is valid in every case.`,
 		Example: `  fivetuple run handshake
   fivetuple run handshake --seed 7 --pcap h.pcapng --jsonl h.jsonl --ladder h.txt
+  fivetuple run handshake --pcap - | wireshark -k -i -
   fivetuple run ./mine.star`,
 		Args: exactly(1, "one scenario: a name from `fivetuple list`, or a path to a .star file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
 			s, err := load(args[0])
 			if err != nil {
 				return err
 			}
-			return runScenario(cmd, s, seed, &o)
+			if isPath(args[0]) {
+				o.protect("the scenario", args[0])
+			}
+			return runScenario(cmd, s, b, &o)
 		},
 	}
-	cmd.Flags().Uint64Var(&seed, "seed", 1, "decides every random choice; the same seed gives the same bytes")
+	b.flags(cmd)
 	o.flags(cmd)
 	return cmd
 }
 
 // runScenario runs a scenario in virtual time with all its outputs.
-func runScenario(cmd *cobra.Command, s *star.Scenario, seed uint64, o *outputs) error {
-	if err := o.open(s.Name, seed, stack.Epoch); err != nil {
+func runScenario(cmd *cobra.Command, s *star.Scenario, b bounds, o *outputs) error {
+	if err := o.open(s.Name, b.seed, stack.Epoch); err != nil {
 		return err
 	}
 	text, err := o.ladderWriter(cmd.OutOrStdout())
@@ -48,7 +70,7 @@ func runScenario(cmd *cobra.Command, s *star.Scenario, seed uint64, o *outputs) 
 	}
 	var lad *ladder.Ladder
 	result, runErr := s.Run(cmd.Context(), star.Config{
-		Seed: seed, Sinks: o.sinks,
+		Seed: b.seed, MaxEvents: b.maxEvents, MaxSteps: b.maxSteps, Sinks: o.sinks,
 		Print: func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) },
 		Started: func(w *sim.World) {
 			if text != nil {
@@ -57,28 +79,23 @@ func runScenario(cmd *cobra.Command, s *star.Scenario, seed uint64, o *outputs) 
 			}
 		},
 	})
-	defer result.World.Close()
+	if runErr != nil && !result.Ran {
+		runErr = usageError{runErr}
+	}
 	var tables bytes.Buffer
 	if lad != nil {
-		writeTables(&tables, result.World)
+		writeTables(&tables, result.World, o.ascii)
 	}
-	if err := result.World.Bus().Close(); err != nil && runErr == nil {
-		runErr = err
-	}
+	sinkErr := result.World.Bus().Close()
 	if lad != nil {
 		fmt.Fprintf(text, "\n%s%s\n", tables.String(), lad.Footer())
 	}
-	if err := o.close(nil); err != nil && runErr == nil {
-		runErr = err
-	}
-	if runErr != nil && !result.Ran {
-		return usageError{runErr}
-	}
-	return runErr
+	result.World.Close()
+	return errors.Join(runErr, o.close(sinkErr))
 }
 
 // writeTables writes the descriptor tables of the processes that are alive.
-func writeTables(w io.Writer, world *sim.World) {
+func writeTables(w io.Writer, world *sim.World, ascii bool) {
 	var rows []table.ProcessFDs
 	for _, h := range world.Hosts() {
 		for _, ps := range h.Processes() {
@@ -90,7 +107,7 @@ func writeTables(w io.Writer, world *sim.World) {
 	if len(rows) == 0 {
 		return
 	}
-	if err := table.FDs(w, rows, table.FDsOptions{}); err == nil {
+	if err := table.FDs(w, rows, table.FDsOptions{ASCII: ascii}); err == nil {
 		fmt.Fprintln(w)
 	}
 }

@@ -4,215 +4,114 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
-	"os"
+	"strings"
 	"time"
 
 	"fivetuple/scenarios/star"
-	"fivetuple/sim"
-	"fivetuple/trace/ladder"
-	"fivetuple/trace/table"
+	"fivetuple/sim/netem"
 	"fivetuple/tun"
 
 	"github.com/spf13/cobra"
 )
 
-// upConfig is what `fivetuple up` was asked for.
+// upFlags is what `fivetuple up` was asked for, as it was typed.
+type upFlags struct {
+	tun, serve, scenario, name, duration string
+	addrs, hostAddrs                     []string
+	mtu                                  int
+	seed                                 uint64
+	out                                  outputs
+}
+
+// upConfig is the same, checked.
 type upConfig struct {
-	tun, serve, scenario, name string
-	addrs, hostAddrs           []string
-	mtu                        int
-	seed                       uint64
-	out                        outputs
+	tun              tun.Config
+	name             string
+	seed             uint64
+	addrs, hostAddrs []netip.Prefix
+	serve            []service
+	script           *star.Scenario // nil: serve until told to stop
+	duration         time.Duration  // 0: no limit
+	out              *outputs
 }
 
 func upCommand() *cobra.Command {
-	var c upConfig
+	var f upFlags
 	cmd := &cobra.Command{
-		Use:   "up --tun NAME --addr PREFIX --host-addr PREFIX",
+		Use:   "up --addr PREFIX --host-addr PREFIX",
 		Short: "attach the stack to a TUN device, so that curl, ping and nc can talk to it",
+		Long: `Make a TUN device with a host of the lab at its other end, and show what happens
+there as it happens. Once it is ready, a line that begins with "up:" goes to
+standard error. SIGINT, SIGTERM or the end of --duration ends it: the device is
+removed, and a summary with the sockets that were open goes to standard error.
+
+Services for --serve:
+` + serviceTable() + `
+Exit status: 0 if it was told to stop or the scenario ran to its end, 1 if
+something failed, 2 if the command line is wrong or the device cannot be made,
+130 (143) if SIGINT (SIGTERM) ended a scenario early.`,
 		Example: `  sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --serve echo,http
   curl http://10.77.0.2/
   sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --scenario client.star`,
 		Args: exactly(0, "no argument"),
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := f.check()
+			if err != nil {
+				return err
+			}
+			return c.run(cmd)
+		},
 	}
-	f := cmd.Flags()
-	f.StringVar(&c.tun, "tun", "ft0", "`name` of the TUN device, made for this run")
-	f.StringArrayVar(&c.addrs, "addr", nil, "address of the stack, as 10.77.0.2/24; may be repeated")
-	f.StringArrayVar(&c.hostAddrs, "host-addr", nil, "address of Linux's end of the device, as 10.77.0.1/24; may be repeated")
-	f.IntVar(&c.mtu, "mtu", tun.DefaultMTU, "largest packet in `bytes`")
-	f.StringVar(&c.serve, "serve", "", "built-in `services`, separated by commas: echo, discard, daytime, chargen, http")
-	f.StringVar(&c.scenario, "scenario", "", "run this `scenario` here: host(\"lab\") is the host with the device")
-	f.StringVar(&c.name, "host", "lab", "`name` of the host in the trace")
-	f.Uint64Var(&c.seed, "seed", 1, "decides every random choice of the stack")
-	c.out.flags(cmd)
+	f.define(cmd)
 	return cmd
 }
 
-// live is a running `fivetuple up`.
-type live struct {
-	cfg   *upConfig
-	world *sim.World
-	host  *sim.Host
-	tun   tun.Device
-	dev   *sim.Device
-	lad   *ladder.Ladder
-	text  io.Writer
+func (u *upFlags) define(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&u.tun, "tun", "ft0", "`name` of the TUN device, made for this run")
+	f.StringArrayVar(&u.addrs, "addr", nil, "address of the stack, as 10.77.0.2/24; may be repeated")
+	f.StringArrayVar(&u.hostAddrs, "host-addr", nil, "address of Linux's end of the device, as 10.77.0.1/24; may be repeated")
+	f.IntVar(&u.mtu, "mtu", tun.DefaultMTU, "largest packet in `bytes`")
+	f.StringVar(&u.serve, "serve", "", "built-in `services`, separated by commas")
+	f.StringVar(&u.scenario, "scenario", "", "run this `scenario` here: host(\"lab\") is the host with the device")
+	f.StringVar(&u.duration, "duration", "", "end by itself after this `time`, as 10s")
+	f.StringVar(&u.name, "host", "lab", "`name` of the host in the trace")
+	f.Uint64Var(&u.seed, "seed", 1, "decides every random choice of the stack")
+	u.out.flags(cmd)
 }
 
-func (c *upConfig) run(cmd *cobra.Command) (err error) {
-	addrs, err := parsePrefixes("--addr", c.addrs)
-	if err != nil {
-		return err
+// check reads the flags. Everything that is wrong with them is found before
+// anything is made.
+func (u *upFlags) check() (c *upConfig, err error) {
+	c = &upConfig{tun: tun.Config{Name: u.tun, MTU: u.mtu}, name: u.name, seed: u.seed, out: &u.out}
+	if err := c.out.check(); err != nil {
+		return nil, err
 	}
-	hostAddrs, err := parsePrefixes("--host-addr", c.hostAddrs)
-	if err != nil {
-		return err
+	if c.addrs, err = parsePrefixes("--addr", u.addrs); err != nil {
+		return nil, err
 	}
-	if len(addrs) == 0 || len(hostAddrs) == 0 {
-		return usagef("up needs --addr and --host-addr, as in --addr 10.77.0.2/24 --host-addr 10.77.0.1/24")
+	if c.hostAddrs, err = parsePrefixes("--host-addr", u.hostAddrs); err != nil {
+		return nil, err
 	}
-	serve, err := chooseServices(c.serve)
-	if err != nil {
-		return err
+	if err := c.checkAddrs(); err != nil {
+		return nil, err
 	}
-	var script *star.Scenario
-	if c.scenario != "" {
-		if script, err = load(c.scenario); err != nil {
-			return err
+	if c.serve, err = chooseServices(u.serve); err != nil {
+		return nil, err
+	}
+	if u.duration != "" {
+		if c.duration, err = netem.ParseDuration(u.duration); err != nil || c.duration <= 0 {
+			return nil, usagef("--duration %q: a duration is written 10s or 500ms, and is more than 0", u.duration)
 		}
 	}
-	l := &live{cfg: c}
-	defer func() { err = errors.Join(err, l.close()) }()
-	if err := l.setUp(cmd, addrs, hostAddrs); err != nil {
-		return err
-	}
-	for _, s := range serve {
-		s.spawn(l.host)
-	}
-	ctx, cancel := context.WithCancel(cmd.Context())
-	defer cancel()
-	go l.readDevice(ctx)
-	go l.flushOften(ctx)
-	fmt.Fprintf(cmd.ErrOrStderr(), "up: %s on %s, Linux is %s; stop with Ctrl-C\n", c.addrs[0], l.tun.Name(), c.hostAddrs[0])
-	if script == nil {
-		err = l.world.RunPaced(ctx, sim.Forever)
-	} else {
-		_, err = script.Run(ctx, star.Config{Seed: c.seed, World: l.world, Run: l.world.RunPaced})
-	}
-	l.summary(cmd.ErrOrStderr())
-	return err
-}
-
-// setUp makes device, world and outputs.
-func (l *live) setUp(cmd *cobra.Command, addrs, hostAddrs []netip.Prefix) (err error) {
-	c := l.cfg
-	if l.tun, err = tun.Open(tun.Config{Name: c.tun, MTU: c.mtu}); err != nil {
-		return usageError{err}
-	}
-	if err := tun.Configure(l.tun.Name(), hostAddrs, nil, l.tun.MTU()); err != nil {
-		return usageError{err}
-	}
-	liveEpoch = time.Now()
-	l.world = sim.New(sim.Config{Seed: c.seed, Epoch: liveEpoch})
-	if l.host, err = l.world.AddHost(sim.HostConfig{Name: c.name, Addrs: addrs}); err != nil {
-		return err
-	}
-	l.dev, err = l.host.AttachDevice(sim.DeviceConfig{Name: l.tun.Name(), MTU: l.tun.MTU(), Write: func(b []byte) error {
-		_, err := l.tun.Write(b)
-		return err
-	}})
-	if err != nil {
-		return err
-	}
-	if err := c.out.open("up", c.seed, liveEpoch); err != nil {
-		return err
-	}
-	for _, s := range c.out.sinks {
-		l.world.Bus().Attach(s)
-	}
-	if l.text, err = c.out.ladderWriter(cmd.OutOrStdout()); err != nil || l.text == nil {
-		return err
-	}
-	peer := ladder.Host{Name: "linux"}
-	for _, a := range hostAddrs {
-		peer.Addrs = append(peer.Addrs, a.Addr())
-	}
-	l.lad = c.out.newLadder(l.text, l.world, "up", "", true, peer)
-	l.world.Bus().Attach(l.lad)
-	return nil
-}
-
-// readDevice posts every packet from the device to the world.
-func (l *live) readDevice(ctx context.Context) {
-	buf := make([]byte, l.tun.MTU())
-	for {
-		n, err := l.tun.Read(buf)
-		if err != nil {
-			if !errors.Is(err, os.ErrClosed) {
-				l.world.Post(ctx, func() { l.world.Fail(fmt.Errorf("read from %s: %w", l.tun.Name(), err)) })
-			}
-			return
+	if u.scenario != "" {
+		if c.script, err = load(u.scenario); err != nil {
+			return nil, err
 		}
-		packet := append([]byte(nil), buf[:n]...)
-		if !l.world.Post(ctx, func() { l.dev.Inject(packet) }) {
-			return
-		}
+		c.out.protect("the scenario", u.scenario)
 	}
-}
-
-// flushInterval is how long a person waits for a line that is held back.
-const flushInterval = 100 * time.Millisecond
-
-// flushOften shows what the writers hold back.
-func (l *live) flushOften(ctx context.Context) {
-	tick := time.NewTicker(flushInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			l.world.Post(ctx, l.flush)
-		}
-	}
-}
-
-// flush writes what is held back. A writer that failed has reported it to the
-// bus, which reports it at the end.
-func (l *live) flush() {
-	if l.lad != nil {
-		_ = l.lad.Flush()
-	}
-	for _, f := range l.cfg.out.live {
-		_ = f.Flush()
-	}
-}
-
-// summary says what happened, and which sockets are left.
-func (l *live) summary(w io.Writer) {
-	in, out := l.dev.Link().Stats(sim.BA), l.dev.Link().Stats(sim.AB)
-	fmt.Fprintf(w, "\n%s: %d packets in, %d out, in %s\n", l.tun.Name(), in.Packets, out.Packets, l.world.Now().Round(time.Millisecond))
-	_ = table.SS(w, l.host.Sockets(), table.SSOptions{Processes: true, Header: true})
-}
-
-// close takes everything down; the device goes with its descriptor.
-func (l *live) close() error {
-	var errs []error
-	if l.world != nil {
-		l.world.Close()
-		errs = append(errs, l.world.Bus().Close())
-	}
-	if l.lad != nil {
-		fmt.Fprintln(l.text, l.lad.Footer())
-	}
-	errs = append(errs, l.cfg.out.close(nil))
-	if l.tun != nil {
-		errs = append(errs, l.tun.Close())
-	}
-	return errors.Join(errs...)
+	return c, nil
 }
 
 // parsePrefixes reads addresses with their prefix lengths.
@@ -221,9 +120,100 @@ func parsePrefixes(flag string, args []string) ([]netip.Prefix, error) {
 	for _, a := range args {
 		p, err := netip.ParsePrefix(a)
 		if err != nil {
-			return nil, usagef("%s %q: an address with its prefix length is written 10.77.0.2/24", flag, a)
+			return nil, usagef("%s %q: an address with its prefix length is written 10.77.0.2/24 or fd77::2/64", flag, a)
+		}
+		ip := p.Addr()
+		if ip.IsMulticast() || ip.IsLoopback() || ip.IsUnspecified() || ip.Is4In6() {
+			return nil, usagef("%s %s: is not an address that a host can have; 10.77.0.2/24 would be one", flag, a)
 		}
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// checkAddrs refuses addresses between which no packet would find its way.
+func (c *upConfig) checkAddrs() error {
+	switch {
+	case len(c.addrs) == 0 && len(c.hostAddrs) == 0:
+		return usagef("up needs the addresses of both ends: --addr 10.77.0.2/24 for the stack, --host-addr 10.77.0.1/24 for Linux")
+	case len(c.addrs) == 0:
+		return usagef("up needs --addr, the stack's address, in the network of --host-addr %s: --addr %s", c.hostAddrs[0], neighbor(c.hostAddrs[0]))
+	case len(c.hostAddrs) == 0:
+		return usagef("up needs --host-addr, Linux's address on the device, in the network of --addr %s: --host-addr %s", c.addrs[0], neighbor(c.addrs[0]))
+	}
+	for _, a := range c.addrs {
+		found := false
+		for _, h := range c.hostAddrs {
+			if a.Addr() == h.Addr() {
+				return usagef("--addr and --host-addr are both %s: each end of the device needs its own", a.Addr())
+			}
+			found = found || h.Contains(a.Addr())
+		}
+		if !found {
+			return usagef("--addr %s is in the network of no --host-addr, so Linux would not find it: add --host-addr %s", a, neighbor(a))
+		}
+	}
+	return nil
+}
+
+// neighbor is another address of the same network, as an example.
+func neighbor(p netip.Prefix) netip.Prefix {
+	for _, a := range []netip.Addr{p.Masked().Addr().Next(), p.Addr().Next(), p.Addr().Prev()} {
+		if a != p.Addr() && p.Contains(a) {
+			return netip.PrefixFrom(a, p.Bits())
+		}
+	}
+	return netip.PrefixFrom(p.Addr().Next(), p.Bits()) // a network of one: no example is right
+}
+
+// run brings everything up, runs it until its end, and takes it down.
+func (c *upConfig) run(cmd *cobra.Command) (err error) {
+	l := &live{upConfig: c}
+	defer func() { err = errors.Join(err, l.close()) }()
+	if err := l.setUp(cmd); err != nil {
+		return err
+	}
+	for _, s := range c.serve {
+		s.spawn(l.host, l.world.Epoch())
+	}
+	// Services are bound by then: processes run before the first event.
+	l.world.At(0, func() { fmt.Fprintln(cmd.ErrOrStderr(), c.ready(l.tun.Name())) })
+	ctx, cancel := context.WithCancel(cmd.Context())
+	defer cancel()
+	if c.duration > 0 {
+		ctx, cancel = context.WithTimeoutCause(ctx, c.duration, errDuration)
+		defer cancel()
+	}
+	go l.readDevice(ctx)
+	go l.flushOften(ctx)
+	err = l.run(ctx)
+	l.summary(cmd.ErrOrStderr())
+	return err
+}
+
+// errDuration ends a scenario that takes longer than it may.
+var errDuration = errors.New("--duration is over")
+
+// ready is the line that says that packets are answered from now on.
+func (c *upConfig) ready(device string) string {
+	line := fmt.Sprintf("up: %s on %s, Linux is %s", words(c.addrs), device, words(c.hostAddrs))
+	if len(c.serve) > 0 {
+		var names []string
+		for _, s := range c.serve {
+			names = append(names, s.name)
+		}
+		line += "; serving " + strings.Join(names, ", ")
+	}
+	if c.script != nil {
+		return line + "; running " + c.script.Name
+	}
+	if c.duration > 0 {
+		return line + fmt.Sprintf("; for %s", c.duration)
+	}
+	return line + "; stop with Ctrl-C"
+}
+
+// words writes prefixes with spaces between them.
+func words(ps []netip.Prefix) string {
+	return strings.Trim(fmt.Sprint(ps), "[]")
 }

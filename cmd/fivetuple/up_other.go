@@ -6,8 +6,9 @@ import "github.com/spf13/cobra"
 
 func upCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "up",
-		Short: "attach the stack to a TUN device (Linux only)",
+		Use:                "up",
+		Short:              "attach the stack to a TUN device (Linux only)",
+		DisableFlagParsing: true,
 		RunE: func(*cobra.Command, []string) error {
 			return usagef("up: TUN devices need Linux; `fivetuple run` works everywhere")
 		},

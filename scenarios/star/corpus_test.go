@@ -19,8 +19,8 @@ func TestCorpus(t *testing.T) {
 			s, err := star.Parse(file, src)
 			require.NoError(t, err)
 			r, err := s.Run(context.Background(), star.Config{Seed: 1})
-			defer r.World.Close()
 			require.NoError(t, err)
+			defer r.World.Close()
 			require.Positive(t, r.Met, "a scenario expects something")
 		})
 	}

@@ -83,8 +83,8 @@ func events(t *testing.T, name, src string, seed uint64) string {
 	var out bytes.Buffer
 	log := jsonl.New(&out, jsonl.Config{Scenario: name, Seed: seed})
 	r, err := s.Run(context.Background(), star.Config{Seed: seed, Sinks: []trace.Sink{log}})
-	defer r.World.Close()
 	require.NoError(t, err, "seed %d", seed)
+	defer r.World.Close()
 	require.NoError(t, r.World.Bus().Close())
 	return out.String()
 }

@@ -69,7 +69,7 @@ func TestDocsExample(t *testing.T) {
 	s, err := Parse("echo.star", []byte(src))
 	require.NoError(t, err)
 	r, err := s.Run(context.Background(), Config{Seed: 1})
-	defer r.World.Close()
 	require.NoError(t, err)
+	defer r.World.Close()
 	require.Positive(t, r.Met)
 }

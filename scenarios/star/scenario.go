@@ -34,6 +34,14 @@ type Scenario struct {
 // steps than a minute's worth.
 const DefaultMaxSteps = 200_000_000
 
+// DefaultMaxEvents bounds a world: as many events as it takes to send a
+// gigabyte, reached in a minute or two.
+const DefaultMaxEvents = 5_000_000
+
+// stepsPerCheck is how many Starlark steps pass, some milliseconds, before a
+// computation notices that its run is over.
+const stepsPerCheck = 1_000_000
+
 // Config says how to run a scenario.
 type Config struct {
 	// Seed decides every random choice.
@@ -41,6 +49,8 @@ type Config struct {
 	// MaxSteps bounds the Starlark steps of the script and of each process.
 	// Zero means [DefaultMaxSteps].
 	MaxSteps uint64
+	// MaxEvents bounds the events of the world. Zero means [DefaultMaxEvents].
+	MaxEvents uint64
 	// Sinks receive the trace; they are not closed.
 	Sinks []trace.Sink
 	// Started is called when the script first runs its world: all hosts that it
@@ -106,9 +116,12 @@ func (s *Scenario) Run(ctx context.Context, cfg Config) (*Result, error) {
 	if cfg.MaxSteps == 0 {
 		cfg.MaxSteps = DefaultMaxSteps
 	}
+	if cfg.MaxEvents == 0 {
+		cfg.MaxEvents = DefaultMaxEvents
+	}
 	w := cfg.World
 	if w == nil {
-		w = sim.New(sim.Config{Seed: cfg.Seed})
+		w = sim.New(sim.Config{Seed: cfg.Seed, MaxEvents: cfg.MaxEvents})
 	}
 	r := &runner{ctx: ctx, cfg: cfg, scenario: s, world: w, result: &Result{World: w}, exec: cfg.Run}
 	if r.exec == nil {
@@ -156,11 +169,22 @@ func (r *runner) newThread(name string) *starlark.Thread {
 			r.cfg.Print(msg)
 		}
 	}}
-	th.SetMaxExecutionSteps(r.cfg.MaxSteps)
-	th.OnMaxSteps = func(th *starlark.Thread) {
-		th.Cancel(fmt.Sprintf("%d steps without an end: does a loop never stop, or never block?", r.cfg.MaxSteps))
-	}
+	th.SetMaxExecutionSteps(min(stepsPerCheck, r.cfg.MaxSteps))
+	th.OnMaxSteps = r.checkSteps
 	return th
+}
+
+// checkSteps ends a computation that has no end, or whose run was cancelled.
+func (r *runner) checkSteps(th *starlark.Thread) {
+	steps := th.ExecutionSteps()
+	switch err := context.Cause(r.ctx); {
+	case err != nil:
+		th.Cancel(err.Error())
+	case steps >= r.cfg.MaxSteps:
+		th.Cancel(fmt.Sprintf("%d steps without an end: does a loop never stop, or never block?", r.cfg.MaxSteps))
+	default:
+		th.SetMaxExecutionSteps(min(steps+stepsPerCheck, r.cfg.MaxSteps))
+	}
 }
 
 // located brings an error into the form "file:line: message": the innermost

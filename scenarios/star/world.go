@@ -298,6 +298,9 @@ func (r *runner) run(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tupl
 	if errors.As(err, &deadlock) {
 		err = fmt.Errorf("%w\n  what is meant to wait for ever is spawned with daemon = True", err)
 	}
+	if errors.Is(err, sim.ErrMaxEvents) {
+		err = fmt.Errorf("%w\n  a process that sleeps or sends in an endless loop? run(until = \"10s\") ends in any case", err)
+	}
 	return starlark.None, err
 }
 

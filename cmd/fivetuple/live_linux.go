@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"fivetuple/scenarios/star"
+	"fivetuple/sim"
+	"fivetuple/trace"
+	"fivetuple/trace/ladder"
+	"fivetuple/trace/table"
+	"fivetuple/tun"
+
+	"github.com/spf13/cobra"
+)
+
+// live is a running `fivetuple up`. Its world belongs to the goroutine of run;
+// the device's reader and the ticker that flushes post to it.
+type live struct {
+	*upConfig
+	world *sim.World
+	host  *sim.Host
+	tun   tun.Device
+	dev   *sim.Device
+	lad   *ladder.Ladder
+	text  io.Writer
+}
+
+// setUp makes device, world and outputs, in this order: without the device,
+// captures of an earlier run are left alone.
+func (l *live) setUp(cmd *cobra.Command) (err error) {
+	if l.tun, err = tun.Open(l.upConfig.tun); err != nil {
+		return usageError{err}
+	}
+	if err := tun.Configure(l.tun.Name(), l.hostAddrs, nil, l.tun.MTU()); err != nil {
+		return usageError{err}
+	}
+	l.world = sim.New(sim.Config{Seed: l.seed, Epoch: time.Now()})
+	if l.host, err = l.world.AddHost(sim.HostConfig{Name: l.name, Addrs: l.addrs}); err != nil {
+		return err
+	}
+	l.dev, err = l.host.AttachDevice(sim.DeviceConfig{Name: l.tun.Name(), MTU: l.tun.MTU(), Write: func(b []byte) error {
+		_, err := l.tun.Write(b)
+		return err
+	}})
+	if err != nil {
+		return err
+	}
+	return l.observe(cmd)
+}
+
+// observe attaches the outputs.
+func (l *live) observe(cmd *cobra.Command) (err error) {
+	title, claim := "up", ""
+	if l.script != nil {
+		title, claim = l.script.Name, l.script.Claim
+	}
+	if err := l.out.open(title, l.seed, l.world.Epoch()); err != nil {
+		return err
+	}
+	for _, s := range l.out.sinks {
+		l.world.Bus().Attach(s)
+	}
+	if l.text, err = l.out.ladderWriter(cmd.OutOrStdout()); err != nil || l.text == nil {
+		return err
+	}
+	peer := ladder.Host{Name: "linux"}
+	for _, a := range l.hostAddrs {
+		peer.Addrs = append(peer.Addrs, a.Addr())
+	}
+	l.lad = l.out.newLadder(l.text, l.world, title, claim, true, peer)
+	l.world.Bus().Attach(l.lad)
+	return nil
+}
+
+// run serves until it is told to stop, which is no error, or runs the
+// scenario, which has to come to its end.
+func (l *live) run(ctx context.Context) error {
+	if l.script == nil {
+		return l.world.RunPaced(ctx, sim.Forever)
+	}
+	_, err := l.script.Run(ctx, star.Config{Seed: l.seed, World: l.world, Run: l.runScript, Print: func(line string) {
+		fmt.Fprintln(os.Stderr, line)
+	}})
+	return err
+}
+
+// runScript is run() of a scenario.
+func (l *live) runScript(ctx context.Context, limit sim.Limit) error {
+	err := l.world.RunPaced(ctx, limit)
+	if err == nil && limit == sim.UntilQuiet {
+		err = l.windDown(ctx)
+	}
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	return err
+}
+
+// Connections that are closed in both directions end within a round trip or
+// two. One whose peer does not close is left after the last of these steps.
+const (
+	windDownStep  = 10 * time.Millisecond
+	windDownSteps = 100
+)
+
+// windDown lets the connections close that the processes have left behind.
+func (l *live) windDown(ctx context.Context) error {
+	for range windDownSteps {
+		if !slices.ContainsFunc(l.host.Sockets(), closing) || ctx.Err() != nil {
+			return nil
+		}
+		if err := l.world.RunPaced(ctx, sim.Until(l.world.Now()+windDownStep)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func closing(s trace.Socket) bool {
+	switch s.State {
+	case trace.FinWait1, trace.FinWait2, trace.Closing, trace.LastAck:
+		return true
+	}
+	return false
+}
+
+// readDevice posts every packet from the device to the world.
+func (l *live) readDevice(ctx context.Context) {
+	buf := make([]byte, l.tun.MTU())
+	for {
+		n, err := l.tun.Read(buf)
+		if err != nil {
+			if !errors.Is(err, os.ErrClosed) {
+				l.world.Post(ctx, func() { l.world.Fail(err) })
+			}
+			return
+		}
+		packet := append([]byte(nil), buf[:n]...)
+		if !l.world.Post(ctx, func() { l.dev.Inject(packet) }) {
+			return
+		}
+	}
+}
+
+// flushInterval is how long a person waits for a line that is held back.
+const flushInterval = 100 * time.Millisecond
+
+// flushOften shows what the writers hold back.
+func (l *live) flushOften(ctx context.Context) {
+	tick := time.NewTicker(flushInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			l.world.Post(ctx, l.flush)
+		}
+	}
+}
+
+// flush writes what is held back. A writer that failed has reported it to the
+// bus, which reports it at the end.
+func (l *live) flush() {
+	if l.lad != nil {
+		_ = l.lad.Flush()
+	}
+	for _, f := range l.out.live {
+		_ = f.Flush()
+	}
+}
+
+// summary says what happened, and which sockets are left.
+func (l *live) summary(w io.Writer) {
+	in, out := l.dev.Link().Stats(sim.BA), l.dev.Link().Stats(sim.AB)
+	fmt.Fprintf(w, "\n%s: %d packets in, %d out, in %s\n", l.tun.Name(), in.Packets, out.Packets, l.world.Now().Round(time.Millisecond))
+	_ = table.SS(w, l.host.Sockets(), table.SSOptions{Processes: true, Header: true}) // standard error has no one to tell
+}
+
+// close takes everything down; the device goes with its descriptor.
+func (l *live) close() error {
+	var sinks, device error
+	if l.world != nil {
+		sinks = l.world.Bus().Close()
+		l.world.Close()
+	}
+	if l.lad != nil {
+		fmt.Fprintf(l.text, "\n%s\n", l.lad.Footer())
+	}
+	if l.tun != nil {
+		device = l.tun.Close()
+	}
+	return errors.Join(l.out.close(sinks), device)
+}
