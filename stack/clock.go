@@ -95,9 +95,9 @@ func (c *clock) AfterFunc(d time.Duration, f func()) tcpip.Timer {
 }
 
 // TimerName names the netstack timer whose callback f is, in the words of the
-// RFCs. netstack wraps its per-connection timers (retransmission, tail loss
-// probe, reordering, keepalive, cork) in one closure, so those share the name
-// "tcp".
+// RFCs. netstack wraps the timers of a connection in a closure, timerHandler,
+// which the compiler copies into each of its callers, so that they can be told
+// apart; where it does not, they are called "tcp".
 func TimerName(f func()) string {
 	full := runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name()
 	full = full[strings.LastIndexByte(full, '/')+1:]
@@ -110,8 +110,14 @@ func TimerName(f func()) string {
 }
 
 var timerNames = []struct{ part, name string }{
-	{"tcp.timerHandler", "tcp"},
-	{"tcp.newBackoffTimer", "handshake retransmission"},
+	{"newHandshake.timerHandler", "handshake"},
+	{"newPassiveHandshake.timerHandler", "handshake"},
+	{"newEndpoint.timerHandler", "keepalive"},
+	{"initSender.timerHandler.func1", "retransmission"},
+	{"initSender.timerHandler.func2", "reordering"},
+	{"initSender.timerHandler.func3", "tail loss probe"},
+	{"initSender.timerHandler.func4", "cork"},
+	{"timerHandler", "tcp"},
 	{"limitHandshake", "handshake timeout"},
 	{"timeWaitTimerExpired", "time-wait"},
 	{"finWait2TimerExpired", "fin-wait-2"},

@@ -3,9 +3,7 @@ package stack
 import (
 	"cmp"
 	"net/netip"
-	"reflect"
 	"slices"
-	"time"
 
 	"fivetuple/trace"
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -35,25 +33,7 @@ func (s *Stack) Sockets() []trace.Socket {
 	slices.SortFunc(out, func(a, b trace.Socket) int {
 		return cmp.Or(cmp.Compare(a.Proto, b.Proto), a.Local.Compare(b.Local), a.Remote.Compare(b.Remote))
 	})
-	countWaiting(out)
 	return out
-}
-
-// countWaiting sets each listener's Recv-Q: the established connections to its
-// port that nobody has accepted.
-func countWaiting(socks []trace.Socket) {
-	for i := range socks {
-		l := &socks[i]
-		if l.State != trace.Listen {
-			continue
-		}
-		for _, k := range socks {
-			if k.Proto == "tcp" && k.State != trace.Listen && k.State != trace.TimeWait && k.State != trace.SynReceived && len(k.Holders) == 0 &&
-				k.Local.Port() == l.Local.Port() && (l.Local.Addr().IsUnspecified() || l.Local.Addr() == k.Local.Addr()) {
-				l.RecvQ++
-			}
-		}
-	}
 }
 
 // Listeners lists the TCP end points that listen, in no particular order.
@@ -81,40 +61,31 @@ func (s *Stack) Snapshot(ep tcpip.Endpoint) trace.Socket {
 	if owner != nil {
 		k.Holders = owner.Holders()
 	}
-	if k.State != trace.Listen {
-		k.RecvQ, _ = ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption)
-	}
-	if t, ok := ep.(*tcp.Endpoint); ok {
-		if k.State == trace.Listen {
-			k.Remote = netip.AddrPort{}
-			if owner != nil {
-				k.SendQ = owner.Backlog()
-			}
-		} else {
-			k.SendQ, k.Info = sendQueue(t), tcpInfo(t, k.FiveTuple)
+	in, isTCP := InternalsOf(ep)
+	if k.State == trace.Listen {
+		k.Remote, k.RecvQ = netip.AddrPort{}, in.AcceptQueue
+		if owner != nil {
+			k.SendQ = owner.Backlog()
 		}
+		return k
+	}
+	k.RecvQ, _ = ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption)
+	if isTCP {
+		k.SendQ, k.Info = in.SndBufUsed, tcpInfo(ep, k.FiveTuple, in)
 	}
 	return k
 }
 
-// sendQueue is the bytes in the send buffer, sent or not. netstack tells them
-// to its probe alone, which sees arriving segments only, so they are read where
-// they are kept. Nobody changes them meanwhile: the worker is paused.
-func sendQueue(ep *tcp.Endpoint) int {
-	used := reflect.ValueOf(ep).Elem().FieldByName("sndQueueInfo").FieldByName("SndBufUsed")
-	if !used.IsValid() {
-		return 0 // not in this version of netstack; TestQueues tells
-	}
-	return int(used.Int())
-}
-
-func tcpInfo(ep *tcp.Endpoint, ft trace.FiveTuple) trace.TCPInfo {
+// tcpInfo is what netstack knows of a sender's tcp_info.
+func tcpInfo(ep Endpoint, ft trace.FiveTuple, in Internals) trace.TCPInfo {
 	var ti tcpip.TCPInfoOption
 	if err := ep.GetSockOpt(&ti); err != nil {
 		return trace.TCPInfo{}
 	}
 	return trace.TCPInfo{FiveTuple: ft, Cwnd: ti.SndCwnd, Ssthresh: ti.SndSsthresh,
-		SRTT: ti.RTT.Round(time.Microsecond), RTTVar: ti.RTTVar.Round(time.Microsecond), RTO: ti.RTO, CAState: caState(ti.CcState)}
+		SRTT: ti.RTT, RTTVar: ti.RTTVar, RTO: ti.RTO, CAState: caState(ti.CcState), MinRTT: in.MinRTT,
+		Unacked: in.Unacked, Sacked: in.Sacked, MSS: in.MSS, SndWnd: in.SndWnd, RcvWnd: in.RcvWnd,
+		SndWScale: in.SndWScale, RcvWScale: in.RcvWScale, Timestamps: in.Timestamps, SACK: in.SACK}
 }
 
 // EndpointTuple is the five-tuple of an end point, with IPv4-mapped addresses

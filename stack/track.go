@@ -109,12 +109,14 @@ func (s *Stack) SampleTuple(ft trace.FiveTuple) {
 	}
 	t := &s.track
 	if ep, ok := s.find(ft).(*tcp.Endpoint); ok {
-		if e, known := t.byEP[ep]; known {
+		if e, known := t.byEP[ep]; known && e.state != trace.Listen {
 			t.sample(e)
-		} else if EndpointTuple(ep).Remote == ft.Remote {
-			t.sample(t.add(ep, trace.Listen))
+			return
 		}
-		return
+		if EndpointTuple(ep).Remote == ft.Remote {
+			t.sample(t.add(ep, trace.Listen))
+			return
+		}
 	}
 	// It is not registered any more: this packet may have ended it.
 	for _, e := range t.all {
@@ -171,19 +173,16 @@ func (t *tracker) sample(e *tracked) {
 	}
 }
 
+// sampleInfo reports the sender's variables, if one that a congestion control
+// or a timer depends on has changed.
 func (t *tracker) sampleInfo(e *tracked, o trace.Origin) {
-	var ti tcpip.TCPInfoOption
-	if err := e.ep.GetSockOpt(&ti); err != nil || ti.SndCwnd == 0 {
+	in, _ := InternalsOf(e.ep)
+	info := tcpInfo(e.ep, e.tuple, in)
+	if info.Cwnd == 0 || info.Key() == e.info.Key() {
 		return
 	}
-	info := trace.TCPInfo{
-		FiveTuple: e.tuple, Cwnd: ti.SndCwnd, Ssthresh: ti.SndSsthresh,
-		SRTT: ti.RTT, RTTVar: ti.RTTVar, RTO: ti.RTO, CAState: caState(ti.CcState),
-	}
-	if info != e.info {
-		e.info = info
-		t.s.cfg.Bus.Emit(o, &info)
-	}
+	e.info = info
+	t.s.cfg.Bus.Emit(o, &info)
 }
 
 func (t *tracker) origin(e *tracked) trace.Origin {

@@ -110,6 +110,18 @@ type TCPInfo struct {
 	RTTVar   time.Duration
 	RTO      time.Duration
 	CAState  string // "Open", "Disorder", "Recovery", "Loss", as Linux names them
+	MinRTT   time.Duration
+
+	Unacked, Sacked      int    // segments in flight; of these, selectively acknowledged
+	MSS                  int    // largest payload sent, bytes; 0 before the handshake
+	SndWnd, RcvWnd       uint32 // windows: the peer's, and ours as last advertised, bytes
+	SndWScale, RcvWScale uint8
+	Timestamps, SACK     bool // negotiated
+}
+
+// Key is the part whose change makes a new event.
+func (i *TCPInfo) Key() TCPInfo {
+	return TCPInfo{Cwnd: i.Cwnd, Ssthresh: i.Ssthresh, SRTT: i.SRTT, RTTVar: i.RTTVar, RTO: i.RTO, CAState: i.CAState}
 }
 
 // Kind implements [Body].

@@ -24,7 +24,9 @@ type Socket struct {
 // FD is a snapshot of one descriptor of a process.
 type FD struct {
 	Num      int
-	Refs     int // descriptors that name the same open file, this one included
+	Kind     string // "socket" or "epoll"
+	Note     string // for what is no socket: "watches 3, 4"
+	Refs     int    // descriptors that name the same open file, this one included
 	NonBlock bool
 	CloExec  bool
 	Socket

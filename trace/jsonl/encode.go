@@ -174,4 +174,11 @@ func (l *line) tcpInfo(i *trace.TCPInfo) {
 		l.nanos("rto_ns", i.RTO)
 	}
 	l.str("ca_state", i.CAState)
+	if i.MSS != 0 { // from the end of the handshake on
+		l.uint("in_flight", uint64(i.Unacked))
+		l.uint("sacked", uint64(i.Sacked))
+		l.uint("mss", uint64(i.MSS))
+		l.uint("snd_wnd", uint64(i.SndWnd))
+		l.uint("rcv_wnd", uint64(i.RcvWnd))
+	}
 }

@@ -86,6 +86,11 @@ type Record struct {
 	RTTVarNS *int64  `json:"rttvar_ns"`
 	RTONS    *int64  `json:"rto_ns"`
 	CAState  string  `json:"ca_state"`
+	InFlight *int    `json:"in_flight"`
+	Sacked   *int    `json:"sacked"`
+	MSS      int     `json:"mss"`
+	SndWnd   *uint32 `json:"snd_wnd"`
+	RcvWnd   *uint32 `json:"rcv_wnd"`
 
 	// "timer", "process", "expect" and "link".
 	ArmedNS   *int64 `json:"armed_ns"`

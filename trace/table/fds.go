@@ -51,6 +51,10 @@ func FDs(w io.Writer, procs []ProcessFDs, opt FDsOptions) error {
 				head[0] = ""
 			}
 			host = p.Host
+			if f.Kind != "" && f.Kind != "socket" {
+				c.add(append(head, fmt.Sprintf("fd %d", f.Num), f.Kind+" "+f.Note, "", "", flags(f))...)
+				continue
+			}
 			c.add(append(head, fmt.Sprintf("fd %d", f.Num), f.Proto+" "+local(f), arrow[1:]+remote(f), state(f), flags(f))...)
 		}
 	}

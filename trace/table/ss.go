@@ -116,16 +116,24 @@ const unlimited = math.MaxInt32
 // infoLine is the second line of ss -i, as far as the trace knows its fields.
 func infoLine(t *trace.TCPInfo) string {
 	var parts []string
-	if t.RTO > 0 {
-		parts = append(parts, "rto:"+millis(t.RTO))
+	add := func(show bool, format string, args ...any) {
+		if show {
+			parts = append(parts, fmt.Sprintf(format, args...))
+		}
 	}
-	if t.SRTT > 0 {
-		parts = append(parts, "rtt:"+millis(t.SRTT)+"/"+millis(t.RTTVar))
-	}
-	parts = append(parts, fmt.Sprintf("cwnd:%d", t.Cwnd))
-	if t.Ssthresh > 0 && t.Ssthresh < unlimited {
-		parts = append(parts, fmt.Sprintf("ssthresh:%d", t.Ssthresh))
-	}
+	add(t.Timestamps, "ts")
+	add(t.SACK, "sack")
+	add(t.SndWScale > 0 || t.RcvWScale > 0, "wscale:%d,%d", t.SndWScale, t.RcvWScale)
+	add(t.RTO > 0, "rto:%s", millis(t.RTO))
+	add(t.SRTT > 0, "rtt:%s/%s", millis(t.SRTT), millis(t.RTTVar))
+	add(t.MSS > 0, "mss:%d", t.MSS)
+	add(true, "cwnd:%d", t.Cwnd)
+	add(t.Ssthresh > 0 && t.Ssthresh < unlimited, "ssthresh:%d", t.Ssthresh)
+	add(t.Unacked > 0, "unacked:%d", t.Unacked)
+	add(t.Sacked > 0, "sacked:%d", t.Sacked)
+	add(t.MinRTT > 0, "minrtt:%s", millis(t.MinRTT))
+	add(t.SndWnd > 0, "snd_wnd:%d", t.SndWnd)
+	add(t.RcvWnd > 0, "rcv_wnd:%d", t.RcvWnd)
 	return strings.Join(parts, " ")
 }
 
