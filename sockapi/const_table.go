@@ -14,6 +14,15 @@ func Constants() map[string]int {
 		"F_GETFD": F_GETFD, "F_SETFD": F_SETFD, "F_GETFL": F_GETFL, "F_SETFL": F_SETFL,
 		"FD_CLOEXEC": FD_CLOEXEC, "O_NONBLOCK": O_NONBLOCK,
 	}
+	for name, v := range map[string]int{
+		"EPOLL_CTL_ADD": EPOLL_CTL_ADD, "EPOLL_CTL_DEL": EPOLL_CTL_DEL, "EPOLL_CTL_MOD": EPOLL_CTL_MOD,
+		"EPOLL_CLOEXEC": EPOLL_CLOEXEC, "FIONREAD": FIONREAD, "SIOCINQ": SIOCINQ, "SIOCOUTQ": SIOCOUTQ,
+	} {
+		m[name] = v
+	}
+	for _, f := range epollFlags {
+		m[f.name] = f.bit
+	}
 	for _, f := range msgFlags {
 		m[f.name] = f.bit
 	}

@@ -1,16 +1,45 @@
 package sockapi
 
-import "fivetuple/trace"
+import (
+	"slices"
+
+	"fivetuple/trace"
+	"gvisor.dev/gvisor/pkg/waiter"
+)
 
 // maxFDs is the size of a descriptor table: RLIMIT_NOFILE's usual hard limit.
 const maxFDs = 1 << 20
 
+// file is what can be opened: a socket, an epoll instance, /dev/null.
+type file interface {
+	// poll returns which of events hold now: poll(2).
+	poll(events int) int
+	// waitQueue is notified when poll may give another answer; nil if it never
+	// does.
+	waitQueue() *waiter.Queue
+	// describe is its row in FDs, but for what belongs to the descriptor; ok is
+	// false if it has none.
+	describe() (d trace.FD, ok bool)
+	// finish ends it: nothing names it any more. c is the close, nil if there is
+	// none.
+	finish(p *Proc, c *call)
+}
+
 // open is an open file description: what dup and fork share.
 type open struct {
-	sock     *socket // nil: standard input, output and error, which are /dev/null
-	refs     int     // descriptors that name it
-	calls    int     // calls in progress on it: it is not closed under them
-	nonblock bool    // O_NONBLOCK belongs to the description, not the descriptor
+	file
+	sock     *socket  // the file, if it is a socket
+	refs     int      // descriptors that name it
+	holders  []holder // which these are, oldest first
+	watches  []*watch // the epoll instances that watch it
+	calls    int      // calls in progress on it: it is not closed under them
+	nonblock bool     // O_NONBLOCK belongs to the description, not the descriptor
+}
+
+// holder is one descriptor that names an open file.
+type holder struct {
+	ps *Process
+	fd int
 }
 
 // unused reports whether nothing keeps the description any more.
@@ -29,7 +58,7 @@ type table struct {
 
 // newTable is the table of a new process: 0, 1 and 2 are taken, by one file.
 func newTable() table {
-	std := slot{open: &open{refs: 3}}
+	std := slot{open: &open{file: devNull{}, refs: 3}}
 	return table{slots: []slot{std, std, std}, free: 3}
 }
 
@@ -59,6 +88,15 @@ func (t *table) add(o *open, cloexec bool) (int, Errno) {
 	return fd, 0
 }
 
+// put makes fd, which must be free, name o: dup2(2).
+func (t *table) put(fd int, o *open) {
+	for fd >= len(t.slots) {
+		t.slots = append(t.slots, slot{})
+	}
+	t.slots[fd] = slot{open: o}
+	o.refs++
+}
+
 // remove takes fd out.
 func (t *table) remove(fd int) *open {
 	o := t.slots[fd].open
@@ -80,49 +118,50 @@ func (t *table) copyFor(child *Process) table {
 	return c
 }
 
-// FDs lists the process's descriptors that name sockets, in order.
+// FDs lists the process's descriptors that name sockets or epoll instances, in
+// order.
 func (ps *Process) FDs() []trace.FD {
 	var out []trace.FD
 	for fd, s := range ps.table.slots {
-		if s.open == nil || s.open.sock == nil {
+		if s.open == nil {
 			continue
 		}
-		out = append(out, trace.FD{
-			Num: fd, Refs: s.open.refs, NonBlock: s.open.nonblock, CloExec: s.cloexec, Socket: s.open.sock.snapshot(),
-		})
+		if d, ok := s.open.describe(); ok {
+			d.Num, d.Refs, d.NonBlock, d.CloExec = fd, s.open.refs, s.open.nonblock, s.cloexec
+			out = append(out, d)
+		}
 	}
 	return out
 }
 
-// holder is one descriptor that names a socket.
-type holder struct {
-	ps *Process
-	fd int
+func (o *open) hold(ps *Process, fd int) { o.holders = append(o.holders, holder{ps, fd}) }
+
+func (o *open) release(ps *Process, fd int) {
+	o.holders = slices.DeleteFunc(o.holders, func(h holder) bool { return h == holder{ps, fd} })
 }
 
-func (s *socket) hold(ps *Process, fd int) { s.holders = append(s.holders, holder{ps, fd}) }
-
-func (o *open) hold(ps *Process, fd int) {
-	if o.sock != nil {
-		o.sock.hold(ps, fd)
+// end closes a file that nothing names any more.
+func (o *open) end(p *Proc, c *call) {
+	for _, w := range slices.Clone(o.watches) {
+		w.remove()
 	}
+	o.finish(p, c)
 }
 
-func (s *socket) release(ps *Process, fd int) {
-	for i, h := range s.holders {
-		if h.ps == ps && h.fd == fd {
-			s.holders = append(s.holders[:i], s.holders[i+1:]...)
-			return
-		}
-	}
-}
+// devNull is standard input, output and error.
+type devNull struct{}
+
+func (devNull) poll(events int) int        { return events & (POLLIN | POLLOUT) }
+func (devNull) waitQueue() *waiter.Queue   { return nil }
+func (devNull) describe() (trace.FD, bool) { return trace.FD{}, false }
+func (devNull) finish(*Proc, *call)        {}
 
 // Origin implements [stack.Owner]: the oldest descriptor that names the socket.
 func (s *socket) Origin() trace.Origin {
-	if len(s.holders) == 0 {
+	if s.open == nil || len(s.open.holders) == 0 {
 		return trace.Origin{Host: s.st.Name()}
 	}
-	h := s.holders[0]
+	h := s.open.holders[0]
 	o := h.ps.originOfProcess()
 	o.FD, o.HasFD = h.fd, true
 	return o
@@ -131,7 +170,10 @@ func (s *socket) Origin() trace.Origin {
 // Holders implements [stack.Owner].
 func (s *socket) Holders() []trace.Origin {
 	var out []trace.Origin
-	for _, h := range s.holders {
+	if s.open == nil {
+		return nil
+	}
+	for _, h := range s.open.holders {
 		o := h.ps.originOfProcess()
 		o.FD, o.HasFD = h.fd, true
 		out = append(out, o)

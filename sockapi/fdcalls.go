@@ -16,24 +16,30 @@ func (p *Proc) Close(fd int) error {
 		return c.ret("0", errno)
 	}
 	o := p.table.remove(fd)
-	s := o.sock
-	if s == nil {
-		return c.ret("0", 0)
+	c.after = func() { o.release(p.Process, fd) }
+	if o.unused() {
+		o.end(p, c)
 	}
-	if !o.unused() {
-		s.release(p.Process, fd)
-		return c.ret("0", 0)
-	}
-	c.sock, c.all = s, true // closing a listener ends what waits in its queue
-	c.after = func() {
-		s.release(p.Process, fd)
-		s.st.Own(s.ep, nil)
-	}
+	return c.ret("0", 0)
+}
+
+// finish implements [file].
+func (s *socket) finish(p *Proc, c *call) {
 	s.handshakeOver()
 	s.ep.Close()
 	s.st.Touch()
+	if c == nil {
+		p.kernel.AfterCall(s.ep, true)
+		s.st.Own(s.ep, nil)
+		return
+	}
+	c.sock, c.all = s, true // closing a listener ends what waits in its queue
+	release := c.after
+	c.after = func() {
+		release()
+		s.st.Own(s.ep, nil)
+	}
 	c.linger(s)
-	return c.ret("0", 0)
 }
 
 // linger waits, after a close with SO_LINGER and a time, until everything is
@@ -57,31 +63,19 @@ func (c *call) linger(s *socket) {
 // closeFD closes without a trace of a call: the process has ended.
 func (p *Proc) closeFD(fd int) {
 	o := p.table.remove(fd)
-	if o.sock == nil {
-		return
-	}
 	if o.unused() {
-		p.end(o.sock)
+		o.end(p, nil)
 	}
-	o.sock.release(p.Process, fd)
+	o.release(p.Process, fd)
 }
 
 // letGo ends a call on o. If the last descriptor has been closed meanwhile,
-// the socket is closed now.
+// the file is closed now.
 func (p *Proc) letGo(o *open) {
 	o.calls--
-	if o.sock != nil && o.unused() {
-		p.end(o.sock)
+	if o.unused() {
+		o.end(p, nil)
 	}
-}
-
-// end closes a socket that nothing names any more.
-func (p *Proc) end(s *socket) {
-	s.handshakeOver()
-	s.ep.Close()
-	s.st.Touch()
-	p.kernel.AfterCall(s.ep, true)
-	s.st.Own(s.ep, nil)
 }
 
 // Dup gives a second descriptor, the lowest free one, to the same open file:
@@ -98,6 +92,32 @@ func (p *Proc) Dup(fd int) (int, error) {
 	}
 	o.hold(p.Process, nfd)
 	return nfd, c.ret(itoa(nfd), 0)
+}
+
+// Dup2 makes newfd another descriptor of the open file of fd, and closes what
+// newfd named before: dup2(2).
+func (p *Proc) Dup2(fd, newfd int) (int, error) {
+	c := p.begin("dup2", fd, itoa(fd)+", "+itoa(newfd))
+	o, errno := c.anyFile()
+	if errno != 0 {
+		return -1, c.ret("", errno)
+	}
+	if newfd < 0 || newfd >= maxFDs {
+		return -1, c.ret("", EBADF)
+	}
+	if newfd == fd {
+		return fd, c.ret(itoa(fd), 0)
+	}
+	if _, errno := p.table.get(newfd); errno == 0 {
+		old := p.table.remove(newfd)
+		c.after = func() { old.release(p.Process, newfd) }
+		if old.unused() {
+			old.end(p, c)
+		}
+	}
+	p.table.put(newfd, o)
+	o.hold(p.Process, newfd)
+	return newfd, c.ret(itoa(newfd), 0)
 }
 
 // Fcntl reads and sets flags: fcntl(2) with F_GETFL, F_SETFL, F_GETFD and
@@ -157,17 +177,10 @@ func (p *Proc) Poll(fds []PollFD, timeout time.Duration) (int, error) {
 	c := p.begin("poll", noFD, pollArgs(fds, timeout))
 	var on []wait
 	for _, f := range fds {
-		if o, errno := p.table.get(f.FD); errno == 0 && o.sock != nil {
+		if o, errno := p.table.get(f.FD); errno == 0 && o.waitQueue() != nil {
 			o.calls++
 			defer p.letGo(o)
-			mask := waiter.EventErr | waiter.EventHUp
-			if f.Events&(POLLIN|POLLRDHUP) != 0 {
-				mask |= waiter.ReadableEvents | waiter.EventRdHUp
-			}
-			if f.Events&POLLOUT != 0 {
-				mask |= waiter.WritableEvents
-			}
-			on = append(on, wait{o.sock.wq, mask})
+			on = append(on, wait{o.waitQueue(), pollMask(f.Events)})
 		}
 	}
 	deadline := NoDeadline
@@ -184,6 +197,18 @@ func (p *Proc) Poll(fds []PollFD, timeout time.Duration) (int, error) {
 	return n, c.ret(pollResult(n, fds), 0)
 }
 
+// pollMask is what to be notified of for poll events: errors always.
+func pollMask(events int) waiter.EventMask {
+	mask := waiter.EventErr | waiter.EventHUp
+	if events&(POLLIN|POLLRDHUP) != 0 {
+		mask |= waiter.ReadableEvents | waiter.EventRdHUp
+	}
+	if events&POLLOUT != 0 {
+		mask |= waiter.WritableEvents
+	}
+	return mask
+}
+
 func (p *Proc) pollOnce(fds []PollFD) int {
 	n := 0
 	for i := range fds {
@@ -193,13 +218,9 @@ func (p *Proc) pollOnce(fds []PollFD) int {
 			continue
 		}
 		o, errno := p.table.get(f.FD)
-		switch {
-		case errno != 0:
-			f.Revents = POLLNVAL
-		case o.sock == nil:
-			f.Revents = f.Events & (POLLIN | POLLOUT)
-		default:
-			f.Revents = o.sock.poll(f.Events)
+		f.Revents = POLLNVAL
+		if errno == 0 {
+			f.Revents = o.poll(f.Events)
 		}
 		if f.Revents != 0 {
 			n++

@@ -27,7 +27,7 @@ func (p *Proc) Sendto(fd int, data []byte, flags int, to netip.AddrPort) (int, e
 
 func (p *Proc) send(name string, fd int, data []byte, flags int, to netip.AddrPort) (int, error) {
 	c := p.begin(name, fd, ioArgs(fd, len(data), flags, to))
-	o, errno := c.stdOr(name == "write")
+	o, errno := c.stdOr(name == "write" || name == "writev")
 	if errno != 0 {
 		return -1, c.ret("", errno)
 	}
@@ -144,8 +144,8 @@ func (p *Proc) Recvfrom(fd, n, flags int) ([]byte, netip.AddrPort, error) {
 
 // RecvInto receives into buf, without the copy that Recv returns.
 func (p *Proc) RecvInto(fd int, buf []byte, flags int) (int, error) {
-	n, _, err := p.recvInto("recv", fd, buf, flags)
-	return n, err
+	r, err := p.recvInto("recv", fd, buf, flags)
+	return r.got, err
 }
 
 func (p *Proc) recv(name string, fd, n, flags int) ([]byte, netip.AddrPort, error) {
@@ -154,36 +154,37 @@ func (p *Proc) recv(name string, fd, n, flags int) ([]byte, netip.AddrPort, erro
 		return nil, netip.AddrPort{}, c.ret("", EINVAL)
 	}
 	buf := make([]byte, n)
-	got, from, err := p.recvInto(name, fd, buf, flags)
+	r, err := p.recvInto(name, fd, buf, flags)
 	if err != nil {
-		return nil, from, err
+		return nil, netip.AddrPort{}, err
 	}
-	return buf[:min(got, n)], from, nil
+	return buf[:min(r.got, n)], r.from, nil
 }
 
-func (p *Proc) recvInto(name string, fd int, buf []byte, flags int) (int, netip.AddrPort, error) {
+// recvInto receives into buf. After an error, got is -1.
+func (p *Proc) recvInto(name string, fd int, buf []byte, flags int) (receive, error) {
 	c := p.begin(name, fd, ioArgs(fd, len(buf), flags, netip.AddrPort{}))
-	o, errno := c.stdOr(name == "read")
+	o, errno := c.stdOr(name == "read" || name == "readv")
 	if errno != 0 {
-		return -1, netip.AddrPort{}, c.ret("", errno)
+		return receive{got: -1}, c.ret("", errno)
 	}
 	if o.sock == nil {
-		return 0, netip.AddrPort{}, c.ret("0", 0)
+		return receive{}, c.ret("0", 0)
 	}
 	if bad := flags &^ (MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC | MSG_WAITALL | MSG_NOSIGNAL); bad != 0 {
 		c.warn("netstack has no " + flagString(bad, msgFlags) + " for receiving")
 		if bad == MSG_OOB && o.sock.stream() {
-			return -1, netip.AddrPort{}, c.ret("", EINVAL) // there never is urgent data: recv(2)
+			return receive{got: -1}, c.ret("", EINVAL) // there never is urgent data: recv(2)
 		}
-		return -1, netip.AddrPort{}, c.ret("", EOPNOTSUPP)
+		return receive{got: -1}, c.ret("", EOPNOTSUPP)
 	}
-	if name == "read" && len(buf) == 0 {
-		return 0, netip.AddrPort{}, c.ret("0", 0) // sock_read_iter
+	if (name == "read" || name == "readv") && len(buf) == 0 {
+		return receive{}, c.ret("0", 0) // sock_read_iter
 	}
-	r := receive{s: o.sock, buf: buf, flags: flags}
+	r := receive{s: o.sock, buf: buf, flags: flags, wait: !o.nonblock && flags&MSG_DONTWAIT == 0}
 	errno = c.block(c.deadline(o, flags, o.sock.rcvTimeout), r.try, wait{o.sock.wq, waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr})
 	if errno != 0 && (errno != EAGAIN || r.got == 0) {
-		return -1, netip.AddrPort{}, c.ret("", errno)
+		return receive{got: -1}, c.ret("", errno)
 	}
 	if r.from.IsValid() && !o.sock.stream() {
 		c.peer = r.from.String()
@@ -192,7 +193,7 @@ func (p *Proc) recvInto(name string, fd int, buf []byte, flags int) (int, netip.
 	if r.got == 0 && o.sock.stream() && len(buf) > 0 {
 		result = "0 (end of stream)"
 	}
-	return r.got, r.from, c.ret(result, 0)
+	return r, c.ret(result, 0)
 }
 
 func ioArgs(fd, n, flags int, to netip.AddrPort) string {

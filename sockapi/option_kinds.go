@@ -4,7 +4,9 @@ import (
 	"math"
 	"time"
 
+	"fivetuple/stack"
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
 // The functions here make the rows of the option table: one for each way in
@@ -128,6 +130,19 @@ func lowWater(o Option) Option {
 		}
 		s.store(optKey{SOL_SOCKET, SO_RCVLOWAT}, n)
 		return 0
+	}
+	return o
+}
+
+// maxSeg is TCP_MAXSEG. netstack never reads back what was negotiated.
+func maxSeg() Option {
+	o := ranged(intOption(tcpip.MaxSegOption, header.TCPDefaultMSS), 0, math.MaxInt16)
+	get := o.get
+	o.get = func(s *socket) (any, Errno) {
+		if in, _ := stack.InternalsOf(s.ep); in.MSS > 0 {
+			return in.MSS, 0
+		}
+		return get(s)
 	}
 	return o
 }

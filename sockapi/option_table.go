@@ -87,7 +87,7 @@ var optionTable = []Option{
 	sol(SO_ZEROCOPY, "SO_ZEROCOPY", "netstack copies what is sent", refused()),
 
 	tcpOpt(TCP_NODELAY, "TCP_NODELAY", "", flag(noDelay, setNoDelay)),
-	tcpOpt(TCP_MAXSEG, "TCP_MAXSEG", "reads what was set, else 536: never what was negotiated", ranged(intOption(tcpip.MaxSegOption, 536), 0, 32767)),
+	tcpOpt(TCP_MAXSEG, "TCP_MAXSEG", "the largest payload in use; before the handshake what was set, else 536", maxSeg()),
 	tcpOpt(TCP_CORK, "TCP_CORK", "", flag((*tcpip.SocketOptions).GetCorkOption, (*tcpip.SocketOptions).SetCorkOption)),
 	tcpOpt(TCP_KEEPIDLE, "TCP_KEEPIDLE", "", durationOption(7200, time.Second, Seconds, 1, 32767,
 		func(d time.Duration) tcpip.SettableSocketOption { v := tcpip.KeepaliveIdleOption(d); return &v },
@@ -183,8 +183,7 @@ func boolInt(b bool) int {
 func readInfo() Option {
 	return Option{Status: Simulated, Type: Info, get: func(s *socket) (any, Errno) {
 		k := s.st.Snapshot(s.ep)
-		return TCPInfo{State: string(k.State), CAState: k.Info.CAState, RTO: k.Info.RTO, RTT: k.Info.SRTT,
-			RTTVar: k.Info.RTTVar, Cwnd: k.Info.Cwnd, Ssthresh: k.Info.Ssthresh}, 0
+		return TCPInfo{State: k.State, TCPInfo: k.Info}, 0
 	}}
 }
 

@@ -2,7 +2,10 @@ package sockapi
 
 import (
 	"fmt"
+	"slices"
 	"time"
+
+	"fivetuple/trace"
 )
 
 // Status says what setting an option does.
@@ -42,13 +45,8 @@ type Linger struct {
 // TCPInfo is what netstack knows of struct tcp_info: TCP_INFO's value. Fields
 // of Linux that netstack does not keep are absent, not zero.
 type TCPInfo struct {
-	State    string // RFC 9293
-	CAState  string // Open, Disorder, Recovery, Loss
-	RTO      time.Duration
-	RTT      time.Duration // smoothed; 0 before the first sample
-	RTTVar   time.Duration
-	Cwnd     uint32 // segments
-	Ssthresh uint32 // segments
+	State trace.TCPState
+	trace.TCPInfo
 }
 
 type optKey struct{ level, num int }
@@ -144,7 +142,9 @@ func (p *Proc) Setsockopt(fd, level, num int, value any) error {
 	case opt.set == nil:
 		errno = ENOPROTOOPT // read-only, as SO_ERROR and SO_TYPE
 	default:
-		errno = opt.set(o.sock, v)
+		if errno = opt.set(o.sock, v); errno == 0 && !slices.Contains(o.sock.changed, opt) {
+			o.sock.changed = append(o.sock.changed, opt)
+		}
 	}
 	return c.ret("0", errno)
 }
@@ -242,7 +242,7 @@ func valueString(v any) string {
 	case string:
 		return fmt.Sprintf("%q", v)
 	case TCPInfo:
-		return fmt.Sprintf("{%s, cwnd %d, rtt %v, rto %v}", v.State, v.Cwnd, v.RTT, v.RTO)
+		return fmt.Sprintf("{%s, cwnd %d, rtt %v, rto %v}", v.State, v.Cwnd, v.SRTT, v.RTO)
 	}
 	return fmt.Sprint(v)
 }

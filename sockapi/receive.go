@@ -12,8 +12,10 @@ type receive struct {
 	s     *socket
 	buf   []byte
 	flags int
+	wait  bool // whether the call may block
 	got   int
 	from  netip.AddrPort
+	total int // the datagram's whole length
 }
 
 // try receives what is there. EAGAIN means: nothing yet, or not all of what
@@ -97,13 +99,16 @@ func (r *receive) datagram() Errno {
 	w := tcpip.SliceWriter(into)
 	res, err := r.s.ep.Read(&w, tcpip.ReadOptions{Peek: r.flags&MSG_PEEK != 0, NeedRemoteAddr: true})
 	if _, closed := err.(*tcpip.ErrClosedForReceive); closed {
+		if !r.wait {
+			return EAGAIN // only a wait looks at SHUT_RD: __skb_wait_for_more_packets
+		}
 		return 0
 	}
 	if err != nil {
 		return r.s.failure(errnoOf(err))
 	}
 	r.got = min(res.Count, len(r.buf))
-	if r.flags&MSG_TRUNC != 0 {
+	if r.total = res.Total; r.flags&MSG_TRUNC != 0 {
 		r.got = res.Total // the datagram's real length: recv(2)
 	}
 	r.from = r.s.addrPort(res.RemoteAddr)

@@ -1,6 +1,9 @@
 package sockapi
 
 import (
+	"maps"
+	"slices"
+
 	"fivetuple/stack"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
@@ -47,7 +50,8 @@ func (s *socket) renew() Errno {
 
 // copy gives to the value that from has for the option.
 func (o *Option) copy(from, to *socket) {
-	if o.Status != Simulated || o.set == nil {
+	negotiated := o.Level == IPPROTO_TCP && o.Num == TCP_MAXSEG && from.opened
+	if o.Status != Simulated || o.set == nil || negotiated {
 		return
 	}
 	was, e1 := o.get(from)
@@ -59,6 +63,15 @@ func (o *Option) copy(from, to *socket) {
 		was = was.(int) / 2 // it doubles what it is given
 	}
 	o.set(to, was)
+}
+
+// inherit gives an accepted socket the options that were set on its listener,
+// as Linux does (sk_clone_lock).
+func (s *socket) inherit(listener *socket) {
+	for _, o := range listener.changed {
+		o.copy(listener, s)
+	}
+	s.changed, s.stored = slices.Clone(listener.changed), maps.Clone(listener.stored)
 }
 
 // disconnect is connect(2) with AF_UNSPEC.

@@ -23,8 +23,9 @@ type socket struct {
 	ep      tcpip.Endpoint
 	wq      *waiter.Queue
 	trans   tcpip.TransportProtocolNumber
-	backlog int // of listen; a listener's Send-Q in ss
-	holders []holder
+	backlog int       // of listen; a listener's Send-Q in ss
+	changed []*Option // the options that were set: an accepted socket inherits them
+	open    *open     // nil before it has a descriptor
 
 	bound  tcpip.FullAddress // what bind was given
 	opened bool              // it is or was connected, or tries or tried to be
@@ -96,14 +97,29 @@ func (p *Proc) Socket(family, typ, proto int) (int, error) {
 
 // install gives a socket its first descriptor.
 func (p *Proc) install(s *socket, flags int) (int, Errno) {
-	o := &open{sock: s, nonblock: flags&SOCK_NONBLOCK != 0}
-	fd, errno := p.table.add(o, flags&SOCK_CLOEXEC != 0)
-	if errno != 0 {
-		return -1, errno
+	s.open = &open{file: s, sock: s, nonblock: flags&SOCK_NONBLOCK != 0}
+	fd, errno := p.installFile(s.open, flags&SOCK_CLOEXEC != 0)
+	if errno == 0 {
+		p.kernel.Stack().Own(s.ep, s)
 	}
-	s.hold(p.Process, fd)
-	p.kernel.Stack().Own(s.ep, s)
-	return fd, 0
+	return fd, errno
+}
+
+// installFile gives an open file its first descriptor.
+func (p *Proc) installFile(o *open, cloexec bool) (int, Errno) {
+	fd, errno := p.table.add(o, cloexec)
+	if errno == 0 {
+		o.hold(p.Process, fd)
+	}
+	return fd, errno
+}
+
+// waitQueue implements [file].
+func (s *socket) waitQueue() *waiter.Queue { return s.wq }
+
+// describe implements [file].
+func (s *socket) describe() (trace.FD, bool) {
+	return trace.FD{Kind: "socket", Socket: s.snapshot()}, true
 }
 
 // address translates addr for bind. A family that the socket does not speak
@@ -226,100 +242,7 @@ func (p *Proc) Listen(fd, backlog int) error {
 	// Linux's queue holds backlog + 1 connections (sk_acceptq_is_full).
 	errno = errnoOf(o.sock.ep.Listen(backlog + 1))
 	if errno == 0 {
-		o.sock.backlog = backlog
+		o.sock.backlog, o.sock.shut = backlog, 0
 	}
 	return c.ret("0", errno)
-}
-
-// Accept takes the first connection from a listener's queue: accept(2). It
-// returns a new descriptor for it and the peer's address.
-func (p *Proc) Accept(fd int) (int, netip.AddrPort, error) { return p.accept("accept", fd, 0) }
-
-// Accept4 is Accept with SOCK_NONBLOCK and SOCK_CLOEXEC for the new descriptor.
-func (p *Proc) Accept4(fd, flags int) (int, netip.AddrPort, error) {
-	if flags&^(SOCK_NONBLOCK|SOCK_CLOEXEC) != 0 {
-		c := p.begin("accept4", fd, itoa(fd)+", "+itoa(flags))
-		return -1, netip.AddrPort{}, c.ret("", EINVAL)
-	}
-	return p.accept("accept4", fd, flags)
-}
-
-func (p *Proc) accept(name string, fd, flags int) (int, netip.AddrPort, error) {
-	c := p.begin(name, fd, itoa(fd))
-	o, errno := c.file()
-	if errno != 0 {
-		return -1, netip.AddrPort{}, c.ret("", errno)
-	}
-	if !o.sock.stream() {
-		return -1, netip.AddrPort{}, c.ret("", EOPNOTSUPP)
-	}
-	conn := &socket{st: o.sock.st, family: o.sock.family, typ: o.sock.typ, proto: o.sock.proto,
-		trans: o.sock.trans, opened: true, joined: true, rcvTimeout: o.sock.rcvTimeout, sndTimeout: o.sock.sndTimeout}
-	var peer tcpip.FullAddress
-	errno = c.block(c.deadline(o, 0, o.sock.rcvTimeout), func() Errno {
-		var err tcpip.Error
-		conn.ep, conn.wq, err = o.sock.ep.Accept(&peer)
-		return errnoOf(err)
-	}, wait{o.sock.wq, waiter.ReadableEvents})
-	if errno != 0 {
-		return -1, netip.AddrPort{}, c.ret("", errno)
-	}
-	nfd, errno := p.install(conn, flags)
-	if errno != 0 {
-		conn.ep.Close()
-		return -1, netip.AddrPort{}, c.ret("", errno)
-	}
-	addr := conn.addrPort(peer)
-	c.peer = addr.String()
-	return nfd, addr, c.ret(itoa(nfd), 0)
-}
-
-// Shutdown closes one direction or both: shutdown(2).
-func (p *Proc) Shutdown(fd, how int) error {
-	c := p.begin("shutdown", fd, itoa(fd)+", "+howName(how))
-	o, errno := c.file()
-	if errno != 0 {
-		return c.ret("", errno)
-	}
-	if how < SHUT_RD || how > SHUT_RDWR {
-		return c.ret("", EINVAL)
-	}
-	shut := how + 1 // as Linux does: SHUT_RD is bit 0, SHUT_WR bit 1
-	var flags tcpip.ShutdownFlags
-	if shut&shutRD != 0 {
-		flags |= tcpip.ShutdownRead
-	}
-	if shut&shutWR != 0 {
-		flags |= tcpip.ShutdownWrite
-	}
-	errno = errnoOf(o.sock.ep.Shutdown(flags))
-	if errno == 0 && !o.sock.listening() {
-		o.sock.shut |= shut
-	}
-	o.sock.st.Touch()
-	return c.ret("0", errno)
-}
-
-// Getsockname returns the local address: getsockname(2).
-func (p *Proc) Getsockname(fd int) (netip.AddrPort, error) {
-	return p.name("getsockname", fd, tcpip.Endpoint.GetLocalAddress)
-}
-
-// Getpeername returns the remote address: getpeername(2).
-func (p *Proc) Getpeername(fd int) (netip.AddrPort, error) {
-	return p.name("getpeername", fd, tcpip.Endpoint.GetRemoteAddress)
-}
-
-func (p *Proc) name(call string, fd int, get func(tcpip.Endpoint) (tcpip.FullAddress, tcpip.Error)) (netip.AddrPort, error) {
-	c := p.begin(call, fd, itoa(fd))
-	o, errno := c.file()
-	if errno != 0 {
-		return netip.AddrPort{}, c.ret("", errno)
-	}
-	full, err := get(o.sock.ep)
-	if err != nil {
-		return netip.AddrPort{}, c.ret("", errnoOf(err))
-	}
-	addr := o.sock.addrPort(full)
-	return addr, c.ret(addr.String(), 0)
 }

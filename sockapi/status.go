@@ -86,6 +86,9 @@ func (s *socket) poll(events int) int {
 func (s *socket) pollStream() int {
 	state := s.state()
 	if state == trace.Listen {
+		if s.shut&shutRD != 0 {
+			return POLLOUT | POLLHUP // for Linux it has been closed: inet_shutdown
+		}
 		return s.ready(waiter.ReadableEvents, POLLIN)
 	}
 	got, shut := 0, s.shutdown()

@@ -1,0 +1,100 @@
+package sockapi
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+)
+
+// Requests of ioctl(2) that sockets know: <asm-generic/sockios.h>.
+const (
+	FIONREAD = 0x541b
+	SIOCINQ  = 0x541b // the same, by its socket name: tcp(7)
+	SIOCOUTQ = 0x5411
+)
+
+// Msg is struct msghdr: a message in pieces.
+type Msg struct {
+	// Name is where a message goes, or who sent it.
+	Name netip.AddrPort
+	// Iov are its buffers: sent or filled in order.
+	Iov [][]byte
+	// Flags are set on return: MSG_TRUNC if a datagram was longer than Iov.
+	Flags int
+}
+
+func (m *Msg) size() int {
+	n := 0
+	for _, b := range m.Iov {
+		n += len(b)
+	}
+	return n
+}
+
+// Sendmsg sends the buffers of m as one message, or as bytes of a stream:
+// sendmsg(2).
+func (p *Proc) Sendmsg(fd int, m *Msg, flags int) (int, error) {
+	return p.send("sendmsg", fd, slices.Concat(m.Iov...), flags, m.Name)
+}
+
+// Writev is Sendmsg without an address and flags: writev(2).
+func (p *Proc) Writev(fd int, iov [][]byte) (int, error) {
+	return p.send("writev", fd, slices.Concat(iov...), 0, netip.AddrPort{})
+}
+
+// Recvmsg receives into the buffers of m, and fills in who sent it and the
+// flags: recvmsg(2).
+func (p *Proc) Recvmsg(fd int, m *Msg, flags int) (int, error) {
+	return p.recvInParts("recvmsg", fd, m, flags)
+}
+
+// Readv is Recvmsg without an address and flags: readv(2).
+func (p *Proc) Readv(fd int, iov [][]byte) (int, error) {
+	return p.recvInParts("readv", fd, &Msg{Iov: iov}, 0)
+}
+
+func (p *Proc) recvInParts(name string, fd int, m *Msg, flags int) (int, error) {
+	buf := make([]byte, m.size())
+	r, err := p.recvInto(name, fd, buf, flags)
+	if err != nil {
+		return r.got, err
+	}
+	m.Name, m.Flags = r.from, 0
+	if r.total > len(buf) {
+		m.Flags = MSG_TRUNC
+	}
+	rest := buf[:min(r.got, len(buf))]
+	for _, b := range m.Iov {
+		rest = rest[copy(b, rest):]
+	}
+	return r.got, nil
+}
+
+// Ioctl asks for the length of a queue: FIONREAD (SIOCINQ) for the bytes, or
+// the next datagram's bytes, that wait to be received, SIOCOUTQ for those not
+// yet acknowledged: tcp(7), udp(7).
+func (p *Proc) Ioctl(fd, request int) (int, error) {
+	name, ok := map[int]string{FIONREAD: "FIONREAD", SIOCOUTQ: "SIOCOUTQ"}[request]
+	if !ok {
+		name = fmt.Sprintf("%#x", request)
+	}
+	c := p.begin("ioctl", fd, itoa(fd)+", "+name)
+	o, errno := c.file()
+	if errno == ENOTSOCK || (errno == 0 && !ok) {
+		errno = ENOTTY
+	}
+	if errno != 0 {
+		return -1, c.ret("", errno)
+	}
+	if request == SIOCOUTQ {
+		n := o.sock.snapshot().SendQ // a datagram has left when sendto returns
+		return n, c.ret(itoa(n), 0)
+	}
+	n, err := o.sock.ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption)
+	if err != nil {
+		return -1, c.ret("", errnoOf(err))
+	}
+	return n, c.ret(itoa(n), 0)
+}
