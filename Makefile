@@ -15,7 +15,7 @@ BUILD := build -trimpath -buildvcs=false
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint bench deps determinism check clean
+.PHONY: help build demo test race lint bench deps determinism differential check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ deps: ## install the tools that the tests use (apt, as root)
 
 determinism: build ## run every scenario twice, on 1 and 8 cores, and compare every byte
 	$(GO) run ./internal/determinism
+
+differential: ## make 400 socket programs on Linux and on sockapi, and compare every result
+	$(GO) run ./internal/differential
 
 check: lint test race determinism ## all of the above that must pass before a commit
 

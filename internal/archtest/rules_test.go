@@ -82,6 +82,11 @@ var rules = []rule{
 		why: "a leaf that error messages share: the name that a person probably meant",
 	},
 	{
+		pkg: "internal/differential", allow: []string{"sim", "sockapi"},
+		third: []string{"github.com/vishvananda/netlink", "golang.org/x/sys/unix"},
+		why:   "makes the same socket calls on Linux and on sockapi, in a network namespace of its own",
+	},
+	{
 		pkg: "internal", clock: true,
 		why: "tools of the repository: they run the product from outside and import none of it",
 	},
