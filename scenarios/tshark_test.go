@@ -35,7 +35,9 @@ func TestWireshark(t *testing.T) {
 				f.judge(t)
 			}
 			require.Equal(t, wire.drops, dropMarks(frames), "each drop is marked with its reason")
-			explain(t, frames, len(wire.drops) > 0)
+			if _, shown := flagged[name]; !shown {
+				explain(t, frames, len(wire.drops) > 0)
+			}
 		})
 	}
 }
@@ -110,6 +112,15 @@ func dropMarks(frames []frame) (reasons []string) {
 	return reasons
 }
 
+// flagged are the scenarios that show, without a loss on a link, what
+// Wireshark's TCP analysis has a word for; the word is the reason.
+var flagged = map[string]string{
+	"backlog-overflow":  "a listener drops the SYN in silence, so it is sent again",
+	"keepalive":         "keep-alive segments",
+	"simultaneous-open": "the SYN+ACK repeats the sequence number of its SYN",
+	"zero-window":       "window full, zero window, and its probes",
+}
+
 // explain demands that a loss came before each frame that the analysis flags,
 // and that the frame is what a loss leads to: the segment sent again, a
 // duplicate acknowledgment, or one that reports a hole in SACK blocks.
@@ -128,8 +139,8 @@ func explain(t *testing.T, frames []frame, lossy bool) {
 			require.Contains(t, f.comment, "; retransmission", "frame %s: we know it, too", f.number)
 		}
 	}
-	flagged := slices.ContainsFunc(frames, func(f frame) bool { return f.flags != "" })
-	require.Equal(t, lossy, flagged, "a loss has consequences on the wire, and nothing else has")
+	any := slices.ContainsFunc(frames, func(f frame) bool { return f.flags != "" })
+	require.Equal(t, lossy, any, "a loss has consequences on the wire, and nothing else has")
 }
 
 var fields = []string{

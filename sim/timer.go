@@ -43,7 +43,13 @@ func (t *hostTimer) Reset(d time.Duration) {
 	if w.bus.Enabled() {
 		t.cause = w.bus.Cause()
 	}
-	w.loop.schedule(&t.ev, w.loop.now+d)
+	// netstack sometimes subtracts two times of which one has the ticks of an
+	// instant (stack.Callback): rounding up to the next microsecond undoes it.
+	at := w.loop.now + max(d, 0)
+	if rest := at % time.Microsecond; d > 0 && rest != 0 {
+		at += time.Microsecond - rest
+	}
+	w.loop.schedule(&t.ev, at)
 }
 
 // fire implements [action].

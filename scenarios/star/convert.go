@@ -167,14 +167,16 @@ func fromOption(v any) starlark.Value {
 		}
 		return starlark.Tuple{starlark.MakeInt(on), starlark.MakeInt(v.Seconds)}
 	case sockapi.TCPInfo:
-		d := starlark.NewDict(7)
+		d := starlark.NewDict(16)
 		for _, e := range []struct {
 			k string
 			v starlark.Value
 		}{
-			{"state", starlark.String(v.State)}, {"ca_state", starlark.String(v.CAState)},
-			{"rto", startime.Duration(v.RTO)}, {"rtt", startime.Duration(v.RTT)}, {"rttvar", startime.Duration(v.RTTVar)},
+			{"state", starlark.String(string(v.State))}, {"ca_state", starlark.String(v.CAState)},
+			{"rto", startime.Duration(v.RTO)}, {"rtt", startime.Duration(v.SRTT)}, {"rttvar", startime.Duration(v.RTTVar)}, {"min_rtt", startime.Duration(v.MinRTT)},
 			{"snd_cwnd", starlark.MakeUint64(uint64(v.Cwnd))}, {"snd_ssthresh", starlark.MakeUint64(uint64(v.Ssthresh))},
+			{"unacked", starlark.MakeInt(v.Unacked)}, {"sacked", starlark.MakeInt(v.Sacked)}, {"snd_mss", starlark.MakeInt(v.MSS)},
+			{"snd_wnd", starlark.MakeUint64(uint64(v.SndWnd))}, {"rcv_wnd", starlark.MakeUint64(uint64(v.RcvWnd))},
 		} {
 			_ = d.SetKey(starlark.String(e.k), e.v) // a fresh dict takes every string
 		}

@@ -12,13 +12,13 @@ import (
 	"go.starlark.net/starlarkstruct"
 )
 
-// packetsFn is packets(src, dst, proto, port, flags): the packets that were
+// packetsFn is packets(src, dst, proto, port, flags, forwarded): the packets that were
 // sent so far, with the fields that expect.packets does not show.
 func (r *runner) packetsFn(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var f packetFilter
 	flags := ""
 	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "src?", &f.src, "dst?", &f.dst, "proto?", &f.proto,
-		"port?", &f.port, "flags?", &flags); err != nil {
+		"port?", &f.port, "flags?", &flags, "forwarded?", &f.forwarded); err != nil {
 		return nil, err
 	}
 	found, err := r.packets(&f)
@@ -76,7 +76,7 @@ func (f *packetFilter) check(r *runner) error {
 func packetStruct(p packet) starlark.Value {
 	s := &p.sum
 	return starlarkstruct.FromStringDict(starlark.String("packet"), starlark.StringDict{
-		"time": startime.Duration(p.at), "src": starlark.String(p.from), "dst": starlark.String(p.to),
+		"time": startime.Duration(p.at), "src": starlark.String(p.from), "dst": starlark.String(p.to), "link": starlark.String(p.link),
 		"src_port": starlark.MakeInt(int(s.Src.Port())), "dst_port": starlark.MakeInt(int(s.Dst.Port())),
 		"proto": starlark.String(s.Proto), "ttl": starlark.MakeInt(p.ttl), "text": starlark.String(s.Text),
 		"flags": starlark.String(s.Flags), "seq": starlark.MakeUint64(uint64(s.Seq)), "ack": starlark.MakeUint64(uint64(s.Ack)),

@@ -58,6 +58,9 @@ func (r *runner) procValue(p *sockapi.Proc) *procValue {
 		"shutdown": v.shutdown, "close": v.close, "dup": v.dup, "fork": v.fork, "thread": v.thread,
 		"getsockname": v.getsockname, "getpeername": v.getpeername,
 		"setsockopt": v.setsockopt, "getsockopt": v.getsockopt, "fcntl": v.fcntl, "poll": v.poll,
+		"select": v.selectFn, "epoll_create": v.epollCreate, "epoll_ctl": v.epollCtl, "epoll_wait": v.epollWait,
+		"dup2": v.dup2, "ioctl": v.ioctl, "readv": v.readv, "writev": v.writev,
+		"accept4": v.accept4, "sendmsg": v.sendmsg, "recvmsg": v.recvmsg,
 		"sleep": v.sleep, "now": r.now, "fds": v.fds, "mark": v.markFn,
 	}
 	v.fields = map[string]func() starlark.Value{

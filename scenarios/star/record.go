@@ -23,7 +23,9 @@ type packet struct {
 	at       time.Duration
 	from, to string // hosts
 	ttl      int
+	link     string
 	dropped  bool
+	again    bool // passed on by a router or a switch
 	re       bool
 	reason   string
 	sum      trace.Summary
@@ -41,11 +43,13 @@ const keepLast = 8
 func (r *recorder) Event(e *trace.Event) error {
 	switch b := e.Body.(type) {
 	case *trace.Packet:
-		if b.What == trace.Dropped || b.What == trace.Sent && !b.Forwarded {
-			p := packet{at: e.At, from: e.Host, to: r.hostOf(b), ttl: hopLimit(b.Data, b.Ethernet),
-				dropped: b.What == trace.Dropped, re: b.Retransmit, reason: b.Reason, sum: b.Summary}
+		if b.What == trace.Dropped || b.What == trace.Sent {
+			p := packet{at: e.At, from: e.Host, to: r.hostOf(b), ttl: hopLimit(b.Data, b.Ethernet), link: b.Link,
+				dropped: b.What == trace.Dropped, again: b.What == trace.Sent && b.Forwarded, re: b.Retransmit, reason: b.Reason, sum: b.Summary}
 			r.packets = append(r.packets, p)
-			r.note(e, p.String())
+			if !p.again {
+				r.note(e, p.String())
+			}
 		}
 	case *trace.State:
 		r.states = append(r.states, stateChange{e.Host, *b})
@@ -112,10 +116,11 @@ func (p packet) String() string {
 type packetFilter struct {
 	src, dst, proto string
 	port            int
+	forwarded       bool // also those that a router or a switch passes on
 }
 
 func (f *packetFilter) matches(p packet) bool {
-	return (f.src == "" || f.src == p.from) && (f.dst == "" || f.dst == p.to) &&
+	return (f.forwarded || !p.again) && (f.src == "" || f.src == p.from) && (f.dst == "" || f.dst == p.to) &&
 		(f.proto == "" || f.proto == p.sum.Proto) &&
 		(f.port == 0 || hasPort(p.sum.Src, f.port) || hasPort(p.sum.Dst, f.port))
 }

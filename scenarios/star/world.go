@@ -151,7 +151,7 @@ func (r *runner) hostValue(h *sim.Host) *hostValue {
 	v := &hostValue{r: r, h: h}
 	v.typ, v.name = "host", h.Name()
 	v.methods = map[string]builtin{
-		"spawn": v.spawn, "sockets": v.sockets, "fds": v.fds, "route": v.route,
+		"spawn": v.spawn, "sockets": v.sockets, "lookup": v.lookup, "fds": v.fds, "route": v.route,
 	}
 	v.fields = map[string]func() starlark.Value{"name": stringField(h.Name()), "addr": v.addr, "addrs": v.addrs}
 	r.hosts = append(r.hosts, v)

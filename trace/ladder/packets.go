@@ -60,8 +60,12 @@ func (l *Ladder) notes(ev *trace.Event, p *trace.Packet) []string {
 	fired, timer := l.timers.find(ev.Cause)
 	switch {
 	case timer == nil || fired.At == timer.Armed: // a delay of 0 is no timeout
+	case p.Retransmit && timer.Name == "tail loss probe":
+		notes = append(notes, timer.Name)
 	case p.Retransmit:
 		notes = append(notes, "after timeout")
+	case timer.Name == "keepalive":
+		notes = append(notes, "keepalive probe")
 	default:
 		notes = append(notes, timer.Name+" timer")
 	}
