@@ -95,8 +95,8 @@ func hostOptions(b *starlark.Builtin, cfg *sim.HostConfig, kwargs []starlark.Tup
 	t := &cfg.TCP
 	t.NoSACK, t.NoRACK = !sack, !rack
 	t.MinRTO, t.MaxRTO, t.TimeWait, t.FinTimeout = minRTO.d, maxRTO.d, timeWait.d, finTimeout.d
-	if synRetries < 0 || synRetries > 255 || retries < 0 {
-		return fmt.Errorf("host %s: syn_retries is between 1 and 255, retries at least 1", cfg.Name)
+	if synRetries < 0 || synRetries > stack.MaxSynRetries || retries < 0 {
+		return fmt.Errorf("host %s: syn_retries is between 1 and %d (netstack gives up then), retries at least 1", cfg.Name, stack.MaxSynRetries)
 	}
 	t.SynRetries, t.MaxRetries = uint8(synRetries), uint64(retries)
 	for _, m := range []struct {
