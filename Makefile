@@ -9,7 +9,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 RACE := ./stack ./sim/... ./sockapi ./tun ./cmd/...
 # command:package pairs that the tests look for; gcc is what -race links with.
 TOOLS := ip:iproute2 iperf3:iperf3 tshark:tshark curl:curl nc:netcat-openbsd \
-	ping:iputils-ping gcc:gcc gcc:libc6-dev
+	ping:iputils-ping jq:jq gcc:gcc gcc:libc6-dev
 # Without VCS stamping a build works in any checkout, whoever owns it.
 BUILD := build -trimpath -buildvcs=false
 export PATH := $(PATH):/usr/sbin:/sbin
