@@ -217,6 +217,26 @@ func (w *World) flushAll() {
 	}
 }
 
+// Hangup ends every process as a kill does: its descriptors are closed, so that
+// its peers see a FIN or a RST instead of silence. What is due at this instant
+// still happens; the world may be run on, for the rest.
+func (w *World) Hangup() {
+	for _, t := range slices.Clone(w.threads) {
+		t.kill()
+	}
+	w.threads, w.ready = nil, nil
+	for _, h := range w.hosts {
+		for _, ps := range h.procs {
+			ps.Kill()
+		}
+		h.procs = nil
+		h.flush(nil, true)
+	}
+	for next := w.loop.peek(); next != nil && next.at <= w.loop.now; next = w.loop.peek() {
+		w.Step()
+	}
+}
+
 // Close ends every process and stack. The world cannot be run afterwards. The
 // trace is not closed: its sinks belong to the caller.
 func (w *World) Close() {

@@ -105,6 +105,25 @@ func (p *Proc) Exit() {
 	}
 }
 
+// Kill ends the process: its descriptors are closed. Its threads must not run
+// any more.
+func (ps *Process) Kill() {
+	p := &Proc{Process: ps}
+	ps.live = 0
+	for fd := range ps.table.slots {
+		o := ps.table.slots[fd].open
+		if o == nil {
+			continue
+		}
+		ps.table.remove(fd)
+		o.calls = 0 // those in progress never return
+		if o.unused() {
+			o.end(p, nil)
+		}
+		o.release(ps, fd)
+	}
+}
+
 // Host is the name of the host the process runs on.
 func (ps *Process) Host() string { return ps.kernel.Stack().Name() }
 

@@ -187,6 +187,7 @@ func (l *live) summary(w io.Writer) {
 func (l *live) close() error {
 	var sinks, device error
 	if l.world != nil {
+		l.world.Hangup() // while the device is there to carry it
 		sinks = l.world.Bus().Close()
 		l.world.Close()
 	}
