@@ -21,7 +21,7 @@ import (
 // outputs are the observation flags: the same for everything that runs.
 type outputs struct {
 	pcap, pcapDir, jsonl, ladder string
-	ascii, full, quiet           bool
+	ascii, full, quiet, ss       bool
 
 	files []openFile
 	text  *bufio.Writer // of the ladder file

@@ -56,6 +56,7 @@ SIGINT (SIGTERM) ended the run. Every file is valid in every case.`,
 	}
 	b.flags(cmd)
 	o.flags(cmd)
+	cmd.Flags().BoolVar(&o.ss, "ss", false, "show every host's sockets at the end, as `ss -atunpi` does")
 	return cmd
 }
 
@@ -85,6 +86,9 @@ func runScenario(cmd *cobra.Command, s *star.Scenario, b bounds, o *outputs) err
 	var tables bytes.Buffer
 	if lad != nil {
 		writeTables(&tables, result.World, o.ascii)
+		if o.ss {
+			writeSockets(&tables, result.World)
+		}
 	}
 	sinkErr := result.World.Bus().Close()
 	if lad != nil {
@@ -92,6 +96,16 @@ func runScenario(cmd *cobra.Command, s *star.Scenario, b bounds, o *outputs) err
 	}
 	result.World.Close()
 	return errors.Join(runErr, o.close(sinkErr))
+}
+
+// writeSockets writes what ss -atunpi would show on each host.
+func writeSockets(w io.Writer, world *sim.World) {
+	for _, h := range world.Hosts() {
+		fmt.Fprintf(w, "%s# ss -atunpi\n", h.Name())
+		if err := table.SS(w, h.Sockets(), table.SSOptions{Header: true, Processes: true, Extended: true}); err == nil {
+			fmt.Fprintln(w)
+		}
+	}
 }
 
 // writeTables writes the descriptor tables of the processes that are alive.
