@@ -104,6 +104,33 @@ func TestDuplicate(t *testing.T) {
 	require.Contains(t, sent[0].Note, "duplicate")
 }
 
+// notes is a sink that keeps what a writer would have written of each packet:
+// what the event said when it was emitted.
+type notes struct{ of []string }
+
+func (n *notes) Close() error { return nil }
+func (n *notes) Event(e *trace.Event) error {
+	if p, ok := e.Body.(*trace.Packet); ok && p.What == trace.Sent {
+		n.of = append(n.of, p.Note)
+	}
+	return nil
+}
+
+// TestDuplicateDropped: a duplicate that finds the queue full is lost, and the
+// packet's own event says so when it is emitted, which is before that.
+func TestDuplicateDropped(t *testing.T) {
+	l, a, b, _ := pair(t, sim.LinkConfig{Both: netem.Config{Duplicate: 1, Rate: 1_000_000, Limit: 1}})
+	n := &notes{}
+	l.Bus().Attach(n)
+	var got []string
+	serve(b, "sink", sink(t, "10.0.0.2:9", &got))
+	a.Spawn("shoot", shoot(t, "10.0.0.2:9", ms, "x"))
+	l.run()
+	require.Equal(t, []string{"x"}, got)
+	require.Len(t, n.of, 1)
+	require.Contains(t, n.of[0], "its duplicate dropped: queue full (limit 1)")
+}
+
 // TestCorrupt: whatever bit is flipped, the application sees the data as it
 // was sent or not at all; what the stack throws away is in the trace.
 func TestCorrupt(t *testing.T) {

@@ -85,18 +85,15 @@ func (p *pipe) send(pkt stack.Packet) {
 		start := now
 		if v.Drop == "" {
 			start = copies[0].Start
+			seen.noteLostCopies(copies[1:])
 		}
 		seen.at(start, v.Drop)
 	}
 	for n := range copies {
 		c := &copies[n]
-		if c.Drop != "" {
-			if n > 0 && seen != nil {
-				seen.duplicateDropped(c.Drop)
-			}
-			continue
+		if c.Drop == "" {
+			p.fly(pkt, num, n, c, seen)
 		}
-		p.fly(pkt, num, n, c, seen)
 	}
 	pkt.Release()
 }
@@ -168,9 +165,14 @@ func (s *sighting) fire() {
 	s.id = s.pipe.link.w.bus.EmitCaused(s.cause, s.origin, &s.body)
 }
 
-// duplicateDropped notes that a copy made by the link found the queue full.
-func (s *sighting) duplicateDropped(why string) {
-	s.body.Note = strings.TrimPrefix(s.body.Note+", its duplicate dropped: "+why, ", ")
+// noteLostCopies notes the duplicates that found the queue full: it has to be
+// done before the packet is in the trace.
+func (s *sighting) noteLostCopies(copies []netem.Copy) {
+	for _, c := range copies {
+		if c.Drop != "" {
+			s.body.Note = strings.TrimPrefix(s.body.Note+", its duplicate dropped: "+c.Drop, ", ")
+		}
+	}
 }
 
 // delivered puts the arrival into the trace and makes it the cause of what

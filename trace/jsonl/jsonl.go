@@ -26,9 +26,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"time"
 
+	"fivetuple/internal/wholefile"
 	"fivetuple/trace"
 )
 
@@ -117,43 +117,7 @@ func (j *Writer) write() error {
 	if len(j.buf) == 0 {
 		return nil
 	}
-	n, err := j.w.Write(j.buf)
-	if err == nil && n < len(j.buf) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
-		err = errors.Join(named(j.name, err), j.cut(n))
-	}
+	err := wholefile.Write(j.w, j.name, "line", j.buf, func(n int) int { return 1 + bytes.LastIndexByte(j.buf[:n], '\n') })
 	j.buf = j.buf[:0]
 	return err
-}
-
-// cut removes the torn line that a failed write of buf left behind, if the
-// file can be cut: a pipe or a device cannot, and then Read reports it.
-func (j *Writer) cut(n int) error {
-	torn := int64(n - 1 - bytes.LastIndexByte(j.buf[:n], '\n'))
-	f, ok := j.w.(interface {
-		io.Seeker
-		Truncate(size int64) error
-	})
-	if !ok || torn == 0 {
-		return nil
-	}
-	at, err := f.Seek(-torn, io.SeekCurrent)
-	if err != nil {
-		return nil
-	}
-	if err := f.Truncate(at); err != nil {
-		return fmt.Errorf("%w; the last line is torn", named(j.name, err))
-	}
-	return nil
-}
-
-// named makes an error name the file first: "h.jsonl: no space left on
-// device". The operation and path that package os adds say no more.
-func named(name string, err error) error {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		err = pe.Err
-	}
-	return fmt.Errorf("%s: %w", name, err)
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"fivetuple/internal/wholefile"
 	"fivetuple/trace"
 )
 
@@ -78,7 +79,7 @@ func (d *Dir) host(name string) (*hostFile, error) {
 	path := filepath.Join(d.dir, d.fileName(name))
 	f, err := os.Create(path)
 	if err != nil {
-		return nil, named(path, err)
+		return nil, wholefile.Named(path, err)
 	}
 	h := &hostFile{capture: newCapture(f, path, d.epoch, d.cfg.Comment), file: f}
 	d.hosts[name] = h
@@ -130,12 +131,12 @@ func (d *Dir) Close() error {
 	for _, h := range d.order {
 		errs = append(errs, h.out.close())
 		if err := h.file.Close(); err != nil {
-			errs = append(errs, named(h.out.name, err))
+			errs = append(errs, wholefile.Named(h.out.name, err))
 		}
 	}
 	d.order = nil
 	if d.err == nil {
-		d.err = named(d.dir, os.ErrClosed) // a later event must not create the files anew
+		d.err = wholefile.Named(d.dir, os.ErrClosed) // a later event must not create the files anew
 	}
 	return errors.Join(errs...)
 }
