@@ -12,8 +12,8 @@ import (
 // netstack keeps but has no call for: its probe tells them only when a segment
 // arrives. They are read by reflection, which can look at unexported fields but
 // not change them, while the worker is paused. TestInternals fails if an
-// upgrade of gVisor moves one. netstack counts some segments twice after a
-// recovery, so that what is in flight falls below zero; that is read as zero.
+// upgrade of gVisor moves one. After a recovery netstack's counts of segments
+// have been seen below zero; that is read as zero.
 type Internals struct {
 	SndUna, SndNxt uint32 // oldest unacknowledged, and next, sequence number
 	RcvNxt         uint32
