@@ -73,7 +73,15 @@ func (w *World) AddHost(cfg HostConfig) (*Host, error) {
 		return nil, fmt.Errorf("host %s: %w", cfg.Name, err)
 	}
 	w.hosts = append(w.hosts, h)
+	h.name(cfg.Addrs)
 	return h, nil
+}
+
+// name puts the host into the world's hosts file.
+func (h *Host) name(addrs []netip.Prefix) {
+	for _, a := range addrs {
+		h.w.netdb.AddHost(h.cfg.Name, a.Addr())
+	}
 }
 
 // addLoopback makes "lo": a link from the host to itself.
@@ -100,6 +108,9 @@ func (h *Host) Stack() *stack.Stack { return h.stack }
 
 // Bus implements [sockapi.Kernel].
 func (h *Host) Bus() *trace.Bus { return &h.w.bus }
+
+// Netdb implements [sockapi.Kernel].
+func (h *Host) Netdb() *sockapi.Netdb { return h.w.netdb }
 
 // NextCall implements [sockapi.Kernel].
 func (h *Host) NextCall() uint64 {
@@ -225,5 +236,6 @@ func (h *Host) attach(cfg stack.InterfaceConfig) (*iface, error) {
 	}
 	i.stack = si
 	h.ifaces = append(h.ifaces, i)
+	h.name(cfg.Addrs)
 	return i, nil
 }

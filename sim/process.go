@@ -105,12 +105,17 @@ func (h *Host) Start(p *sockapi.Proc, fn func(*sockapi.Proc) error) sockapi.Park
 func (w *World) Fail(err error) { w.failed = append(w.failed, err) }
 
 func (t *thread) end() {
-	if r := recover(); r != nil {
-		if _, ok := r.(killed); !ok {
-			panic(r)
-		}
+	switch r := recover().(type) {
+	case nil:
+	case killed:
 		t.done = true
 		return
+	case sockapi.Exited:
+		if r.Err != nil {
+			t.w.Fail(fmt.Errorf("%s on %s: %w", t.p.Name, t.h.Name(), r.Err))
+		}
+	default:
+		panic(r)
 	}
 	t.done = true
 	t.p.Exit()
@@ -120,6 +125,21 @@ func (t *thread) end() {
 		t.h.procs = slices.DeleteFunc(t.h.procs, func(ps *sockapi.Process) bool { return ps == t.p.Process })
 		t.w.bus.Emit(trace.Origin{Host: t.h.Name(), Proc: t.p.Name, PID: t.p.PID}, &trace.Process{What: "exit", Name: t.p.Name})
 	}
+}
+
+// EndOthers implements [sockapi.Kernel].
+func (h *Host) EndOthers(p *sockapi.Proc) {
+	w := h.w
+	w.threads = slices.DeleteFunc(w.threads, func(t *thread) bool {
+		if t.p == p || t.p.Process != p.Process {
+			return false
+		}
+		w.loop.cancel(&t.timer)
+		t.kill()
+		t.p.Abandon()
+		t.p.Exit()
+		return true
+	})
 }
 
 func (t *thread) kill() {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"fivetuple/sockapi"
 	"fivetuple/stack"
 	"fivetuple/trace"
 )
@@ -45,6 +46,7 @@ type World struct {
 	calls   uint64
 	packets uint64
 	failed  []error
+	netdb   *sockapi.Netdb
 	posts   chan func() // see RunPaced
 	closed  bool
 }
@@ -57,7 +59,7 @@ func New(cfg Config) *World {
 	if cfg.MaxEvents == 0 {
 		cfg.MaxEvents = DefaultMaxEvents
 	}
-	w := &World{cfg: cfg, posts: make(chan func(), 256)}
+	w := &World{cfg: cfg, netdb: sockapi.NewNetdb(), posts: make(chan func(), 256)}
 	w.bus.Clock = func() time.Duration { return w.loop.now }
 	return w
 }
@@ -65,6 +67,10 @@ func New(cfg Config) *World {
 // Bus carries the world's trace. Attach sinks before hosts are added, so that
 // they miss nothing.
 func (w *World) Bus() *trace.Bus { return &w.bus }
+
+// Netdb is the world's hosts and services files. Every host is in it, by its
+// name; names and services may be added at any time.
+func (w *World) Netdb() *sockapi.Netdb { return w.netdb }
 
 // Now is the time since the start of the run.
 func (w *World) Now() time.Duration { return w.loop.now }

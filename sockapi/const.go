@@ -9,14 +9,18 @@ import (
 // x86-64. They have these values on every platform.
 const (
 	AF_UNSPEC = 0
+	AF_UNIX   = 1
 	AF_INET   = 2
 	AF_INET6  = 10
+	AF_PACKET = 17
 
-	SOCK_STREAM   = 1
-	SOCK_DGRAM    = 2
-	maxSockType   = 10 // SOCK_PACKET
-	SOCK_NONBLOCK = 0o4000
-	SOCK_CLOEXEC  = 0o2000000
+	SOCK_STREAM    = 1
+	SOCK_DGRAM     = 2
+	SOCK_RAW       = 3
+	SOCK_SEQPACKET = 5
+	maxSockType    = 10 // SOCK_PACKET
+	SOCK_NONBLOCK  = 0o4000
+	SOCK_CLOEXEC   = 0o2000000
 
 	IPPROTO_IP     = 0
 	IPPROTO_ICMP   = 1
@@ -24,6 +28,7 @@ const (
 	IPPROTO_UDP    = 17
 	IPPROTO_IPV6   = 41
 	IPPROTO_ICMPV6 = 58
+	IPPROTO_RAW    = 255
 	SOL_SOCKET     = 1
 
 	SHUT_RD   = 0
@@ -40,6 +45,7 @@ const (
 	MSG_TRUNC    = 0x20
 	MSG_DONTWAIT = 0x40
 	MSG_WAITALL  = 0x100
+	MSG_ERRQUEUE = 0x2000
 	MSG_NOSIGNAL = 0x4000
 	MSG_MORE     = 0x8000
 )
@@ -74,7 +80,7 @@ type flagName struct {
 
 var msgFlags = []flagName{
 	{MSG_OOB, "MSG_OOB"}, {MSG_PEEK, "MSG_PEEK"}, {MSG_TRUNC, "MSG_TRUNC"}, {MSG_DONTWAIT, "MSG_DONTWAIT"},
-	{MSG_WAITALL, "MSG_WAITALL"}, {MSG_NOSIGNAL, "MSG_NOSIGNAL"}, {MSG_MORE, "MSG_MORE"},
+	{MSG_WAITALL, "MSG_WAITALL"}, {MSG_ERRQUEUE, "MSG_ERRQUEUE"}, {MSG_NOSIGNAL, "MSG_NOSIGNAL"}, {MSG_MORE, "MSG_MORE"},
 }
 
 var pollFlags = []flagName{
@@ -109,6 +115,10 @@ func familyName(f int) string {
 		return "AF_INET"
 	case AF_INET6:
 		return "AF_INET6"
+	case AF_UNIX:
+		return "AF_UNIX"
+	case AF_PACKET:
+		return "AF_PACKET"
 	}
 	return fmt.Sprint(f)
 }
@@ -120,6 +130,10 @@ func typeName(t int) string {
 		s = "SOCK_STREAM"
 	case SOCK_DGRAM:
 		s = "SOCK_DGRAM"
+	case SOCK_RAW:
+		s = "SOCK_RAW"
+	case SOCK_SEQPACKET:
+		s = "SOCK_SEQPACKET"
 	}
 	if t&SOCK_NONBLOCK != 0 {
 		s += "|SOCK_NONBLOCK"
@@ -128,6 +142,19 @@ func typeName(t int) string {
 		s += "|SOCK_CLOEXEC"
 	}
 	return s
+}
+
+// protocolName writes socket's third argument: "IPPROTO_ICMP", "ETH_P_ARP".
+func protocolName(family, proto int) string {
+	names := map[int]string{IPPROTO_ICMP: "IPPROTO_ICMP", IPPROTO_TCP: "IPPROTO_TCP", IPPROTO_UDP: "IPPROTO_UDP",
+		IPPROTO_ICMPV6: "IPPROTO_ICMPV6", IPPROTO_RAW: "IPPROTO_RAW"}
+	if family == AF_PACKET {
+		names = map[int]string{ETH_P_ALL: "ETH_P_ALL", ETH_P_IP: "ETH_P_IP", ETH_P_ARP: "ETH_P_ARP", ETH_P_IPV6: "ETH_P_IPV6"}
+	}
+	if name, ok := names[proto]; ok {
+		return name
+	}
+	return fmt.Sprint(proto)
 }
 
 func howName(how int) string {

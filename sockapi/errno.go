@@ -17,20 +17,25 @@ const (
 	ENOENT          Errno = 2
 	EINTR           Errno = 4
 	EIO             Errno = 5
+	ENXIO           Errno = 6
 	EBADF           Errno = 9
 	EAGAIN          Errno = 11
 	ENOMEM          Errno = 12
 	EACCES          Errno = 13
 	EFAULT          Errno = 14
 	EEXIST          Errno = 17
+	ENODEV          Errno = 19
 	EINVAL          Errno = 22
 	EMFILE          Errno = 24
 	ENOTTY          Errno = 25
+	EFBIG           Errno = 27
+	ESPIPE          Errno = 29
 	EPIPE           Errno = 32
 	EDOM            Errno = 33
 	ERANGE          Errno = 34
 	ENOSYS          Errno = 38
 	ENONET          Errno = 64
+	EPROTO          Errno = 71
 	ENOTSOCK        Errno = 88
 	EDESTADDRREQ    Errno = 89
 	EMSGSIZE        Errno = 90
@@ -66,10 +71,12 @@ var errnos = map[Errno][2]string{
 	ENOMEM: {"ENOMEM", "cannot allocate memory"}, EACCES: {"EACCES", "permission denied"},
 	EFAULT: {"EFAULT", "bad address"}, EEXIST: {"EEXIST", "file exists"}, EINVAL: {"EINVAL", "invalid argument"},
 	EMFILE: {"EMFILE", "too many open files"}, ENOTTY: {"ENOTTY", "inappropriate ioctl for device"},
+	EFBIG: {"EFBIG", "file too large"}, ESPIPE: {"ESPIPE", "illegal seek"},
 	EPIPE: {"EPIPE", "broken pipe"}, EDOM: {"EDOM", "numerical argument out of domain"},
 	ERANGE: {"ERANGE", "numerical result out of range"}, ENOSYS: {"ENOSYS", "function not implemented"},
 	ENONET: {"ENONET", "machine is not on the network"}, ENOTSOCK: {"ENOTSOCK", "socket operation on non-socket"},
 	EDESTADDRREQ: {"EDESTADDRREQ", "destination address required"}, EMSGSIZE: {"EMSGSIZE", "message too long"},
+	EPROTO: {"EPROTO", "protocol error"}, ENODEV: {"ENODEV", "no such device"}, ENXIO: {"ENXIO", "no such device or address"},
 	EPROTOTYPE:      {"EPROTOTYPE", "protocol wrong type for socket"},
 	ENOPROTOOPT:     {"ENOPROTOOPT", "protocol not available"},
 	EPROTONOSUPPORT: {"EPROTONOSUPPORT", "protocol not supported"},
@@ -194,6 +201,10 @@ func errnoOf(err tcpip.Error) Errno {
 		return ENOPROTOOPT
 	case *tcpip.ErrBadBuffer:
 		return EFAULT
+	case *tcpip.ErrUnknownDevice, *tcpip.ErrUnknownNICID:
+		return ENODEV
+	case *tcpip.ErrUnknownProtocol:
+		return EPROTONOSUPPORT
 	}
 	return EINVAL
 }

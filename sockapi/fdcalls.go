@@ -15,6 +15,10 @@ func (p *Proc) Close(fd int) error {
 	if _, errno := p.table.get(fd); errno != 0 {
 		return c.ret("0", errno)
 	}
+	return p.close(c, fd)
+}
+
+func (p *Proc) close(c *call, fd int) error {
 	o := p.table.remove(fd)
 	c.after = func() { o.release(p.Process, fd) }
 	if o.unused() {
@@ -26,6 +30,7 @@ func (p *Proc) Close(fd int) error {
 // finish implements [file].
 func (s *socket) finish(p *Proc, c *call) {
 	s.handshakeOver()
+	s.stopErrors()
 	s.ep.Close()
 	s.st.Touch()
 	if c == nil {

@@ -12,51 +12,48 @@ import (
 // Send sends on a connected socket: send(2). On a blocking stream socket it
 // returns when all of data is in the send buffer.
 func (p *Proc) Send(fd int, data []byte, flags int) (int, error) {
-	return p.send("send", fd, data, flags, netip.AddrPort{})
+	return p.send("send", fd, data, flags, &Msg{})
 }
 
 // Write is Send without flags: write(2).
 func (p *Proc) Write(fd int, data []byte) (int, error) {
-	return p.send("write", fd, data, 0, netip.AddrPort{})
+	return p.send("write", fd, data, 0, &Msg{})
 }
 
 // Sendto sends to an address: sendto(2). A stream socket ignores it.
 func (p *Proc) Sendto(fd int, data []byte, flags int, to netip.AddrPort) (int, error) {
-	return p.send("sendto", fd, data, flags, to)
+	return p.send("sendto", fd, data, flags, &Msg{Name: to})
 }
 
-func (p *Proc) send(name string, fd int, data []byte, flags int, to netip.AddrPort) (int, error) {
-	c := p.begin(name, fd, ioArgs(fd, len(data), flags, to))
+// send is all calls that send: data goes to m's address with its control
+// messages.
+func (p *Proc) send(name string, fd int, data []byte, flags int, m *Msg) (int, error) {
+	c := p.begin(name, fd, sendArgs(fd, len(data), flags, m))
 	o, errno := c.stdOr(name == "write" || name == "writev")
 	if errno != 0 {
 		return -1, c.ret("", errno)
 	}
+	if o.sock == nil {
+		return c.writeFile(o, data)
+	}
+	n, errno := c.transmit(o, data, flags, m)
+	if errno != 0 {
+		return -1, c.ret("", errno)
+	}
+	return n, c.ret(itoa(n), 0)
+}
+
+// transmit sends data on a socket. It fails only if nothing was sent.
+func (c *call) transmit(o *open, data []byte, flags int, m *Msg) (int, Errno) {
 	s := o.sock
-	if s == nil {
-		return len(data), c.ret(itoa(len(data)), 0)
-	}
-	able := MSG_DONTWAIT | MSG_NOSIGNAL
-	if s.stream() {
-		able |= MSG_MORE
-	}
-	if flags&^able != 0 {
-		c.warn("netstack has no " + flagString(flags&^able, msgFlags) + " for sending here")
-		return -1, c.ret("", EOPNOTSUPP)
-	}
 	var opts tcpip.WriteOptions
-	if to.IsValid() && !s.stream() {
-		full, errno := s.destination(to, ENETUNREACH)
-		if errno != 0 {
-			return -1, c.ret("", errno)
-		}
-		opts.To = &full
+	if errno := c.sendOptions(s, flags, m, &opts); errno != 0 {
+		return -1, errno
 	}
-	// netstack may stop in the middle of a datagram only if told it may not.
-	opts.Atomic = !s.stream()
 	sent := 0
 	payload := bytes.NewReader(data)
 	uncork := s.cork(flags&MSG_MORE != 0)
-	errno = c.block(c.deadline(o, flags, s.sndTimeout), func() Errno {
+	errno := c.block(c.deadline(o, flags, s.sndTimeout), func() Errno {
 		if s.err != 0 {
 			return s.takeError()
 		}
@@ -73,10 +70,47 @@ func (p *Proc) send(name string, fd int, data []byte, flags int, to netip.AddrPo
 		}
 	}, wait{s.wq, waiter.WritableEvents | waiter.EventHUp | waiter.EventErr})
 	uncork()
-	if sent > 0 || errno == 0 {
-		return sent, c.ret(itoa(sent), 0)
+	if errno == EPIPE && s.stream() && flags&MSG_NOSIGNAL == 0 {
+		c.p.deliver(SIGPIPE)
 	}
-	return -1, c.ret("", errno)
+	if sent > 0 {
+		errno = 0
+	}
+	return sent, errno
+}
+
+// sendOptions checks what a send asks for, and translates it for netstack.
+func (c *call) sendOptions(s *socket, flags int, m *Msg, opts *tcpip.WriteOptions) Errno {
+	able := MSG_DONTWAIT | MSG_NOSIGNAL
+	if s.stream() {
+		able |= MSG_MORE
+	}
+	if flags&^able != 0 {
+		c.warn("netstack has no " + flagString(flags&^able, msgFlags) + " for sending here")
+		return EOPNOTSUPP
+	}
+	// netstack may stop in the middle of a datagram only if told it may not.
+	opts.Atomic = !s.stream()
+	switch {
+	case s.family == AF_PACKET:
+		if m.Link != (LinkAddr{}) {
+			opts.To = m.Link.full()
+		}
+	case s.family == AF_UNIX:
+		if m.Name.IsValid() {
+			return EISCONN
+		}
+	case m.Name.IsValid() && !s.stream():
+		full, errno := s.destination(m.Name, ENETUNREACH)
+		if errno != 0 {
+			return errno
+		}
+		if s.typ == SOCK_RAW {
+			full.Port = 0
+		}
+		opts.To = &full
+	}
+	return c.sendControl(s, m.Control, opts)
 }
 
 // stdOr looks up a socket, or also standard input, output and error, which
@@ -169,9 +203,9 @@ func (p *Proc) recvInto(name string, fd int, buf []byte, flags int) (receive, er
 		return receive{got: -1}, c.ret("", errno)
 	}
 	if o.sock == nil {
-		return receive{}, c.ret("0", 0)
+		return c.readFile(o, buf)
 	}
-	if bad := flags &^ (MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC | MSG_WAITALL | MSG_NOSIGNAL); bad != 0 {
+	if bad := flags &^ (MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC | MSG_WAITALL | MSG_NOSIGNAL | MSG_ERRQUEUE); bad != 0 {
 		c.warn("netstack has no " + flagString(bad, msgFlags) + " for receiving")
 		if bad == MSG_OOB && o.sock.stream() {
 			return receive{got: -1}, c.ret("", EINVAL) // there never is urgent data: recv(2)
@@ -182,11 +216,18 @@ func (p *Proc) recvInto(name string, fd int, buf []byte, flags int) (receive, er
 		return receive{}, c.ret("0", 0) // sock_read_iter
 	}
 	r := receive{s: o.sock, buf: buf, flags: flags, wait: !o.nonblock && flags&MSG_DONTWAIT == 0}
-	errno = c.block(c.deadline(o, flags, o.sock.rcvTimeout), r.try, wait{o.sock.wq, waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr})
+	deadline := c.deadline(o, flags, o.sock.rcvTimeout)
+	if flags&MSG_ERRQUEUE != 0 {
+		deadline = p.Now() // it never waits: ip(7)
+	}
+	errno = c.block(deadline, r.try, wait{o.sock.wq, waiter.ReadableEvents | waiter.EventHUp | waiter.EventErr})
 	if errno != 0 && (errno != EAGAIN || r.got == 0) {
 		return receive{got: -1}, c.ret("", errno)
 	}
-	if r.from.IsValid() && !o.sock.stream() {
+	switch {
+	case r.link != (LinkAddr{}):
+		c.peer = r.link.String()
+	case r.from.IsValid() && !o.sock.stream():
 		c.peer = r.from.String()
 	}
 	result := itoa(r.got)
@@ -194,6 +235,13 @@ func (p *Proc) recvInto(name string, fd int, buf []byte, flags int) (receive, er
 		result = "0 (end of stream)"
 	}
 	return r, c.ret(result, 0)
+}
+
+func sendArgs(fd, n, flags int, m *Msg) string {
+	if m.Link == (LinkAddr{}) {
+		return ioArgs(fd, n, flags, m.Name)
+	}
+	return itoa(fd) + ", " + itoa(n) + ", " + flagString(flags, msgFlags) + ", " + m.Link.String()
 }
 
 func ioArgs(fd, n, flags int, to netip.AddrPort) string {

@@ -19,9 +19,15 @@ const (
 type Msg struct {
 	// Name is where a message goes, or who sent it.
 	Name netip.AddrPort
+	// Link is Name for a packet socket.
+	Link LinkAddr
+	// Control are its control messages. All that there are, are received: there
+	// is no msg_controllen, and so no MSG_CTRUNC.
+	Control []Cmsg
 	// Iov are its buffers: sent or filled in order.
 	Iov [][]byte
-	// Flags are set on return: MSG_TRUNC if a datagram was longer than Iov.
+	// Flags are set on return: MSG_TRUNC if a datagram was longer than Iov,
+	// MSG_ERRQUEUE if it comes from the error queue.
 	Flags int
 }
 
@@ -36,18 +42,24 @@ func (m *Msg) size() int {
 // Sendmsg sends the buffers of m as one message, or as bytes of a stream:
 // sendmsg(2).
 func (p *Proc) Sendmsg(fd int, m *Msg, flags int) (int, error) {
-	return p.send("sendmsg", fd, slices.Concat(m.Iov...), flags, m.Name)
+	return p.send("sendmsg", fd, slices.Concat(m.Iov...), flags, m)
 }
 
 // Writev is Sendmsg without an address and flags: writev(2).
 func (p *Proc) Writev(fd int, iov [][]byte) (int, error) {
-	return p.send("writev", fd, slices.Concat(iov...), 0, netip.AddrPort{})
+	return p.send("writev", fd, slices.Concat(iov...), 0, &Msg{})
 }
 
 // Recvmsg receives into the buffers of m, and fills in who sent it and the
 // flags: recvmsg(2).
 func (p *Proc) Recvmsg(fd int, m *Msg, flags int) (int, error) {
 	return p.recvInParts("recvmsg", fd, m, flags)
+}
+
+// RecvfromMsg is Recvfrom for a socket of any family: it fills in m as Recvmsg
+// does.
+func (p *Proc) RecvfromMsg(fd int, m *Msg, flags int) (int, error) {
+	return p.recvInParts("recvfrom", fd, m, flags)
 }
 
 // Readv is Recvmsg without an address and flags: readv(2).
@@ -61,9 +73,9 @@ func (p *Proc) recvInParts(name string, fd int, m *Msg, flags int) (int, error) 
 	if err != nil {
 		return r.got, err
 	}
-	m.Name, m.Flags = r.from, 0
+	m.Name, m.Link, m.Control, m.Flags = r.from, r.link, r.control, flags&MSG_ERRQUEUE
 	if r.total > len(buf) {
-		m.Flags = MSG_TRUNC
+		m.Flags |= MSG_TRUNC
 	}
 	rest := buf[:min(r.got, len(buf))]
 	for _, b := range m.Iov {

@@ -1,6 +1,7 @@
 package sockapi_test
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -65,6 +66,9 @@ var unlike = map[string]string{
 	"TCP_SYNCNT":       "at most 6, netstack's own limit",
 	"TCP_DEFER_ACCEPT": "Linux rounds up to a number of retransmissions; netstack has at most 120 s",
 	"TCP_INFO":         "ours is a struct of Go",
+	"IP_MULTICAST_IF":  "ours is a struct of Go",
+	"SO_BINDTOIFINDEX": "Linux also takes the number of no interface",
+	"IPV6_MTU":         "on Linux it can be set too",
 }
 
 // ownDefault lists the options whose default is a setting of the host.
@@ -110,11 +114,14 @@ func TestOptionRoundTrip(t *testing.T) {
 	special := map[string][2]any{
 		"SO_SNDBUF": {20000, 30000}, "SO_RCVBUF": {20000, 30000}, "TCP_MAXSEG": {500, 600},
 		"IP_MTU_DISCOVER": {0, 1}, "TCP_SYNCNT": {2, 5}, "IPV6_TCLASS": {8, 16}, "IP_TOS": {8, 16},
+		"SO_BINDTODEVICE": {"lo", ""}, "SO_BINDTOIFINDEX": {1, 0}, "IPV6_MULTICAST_IF": {1, 0},
+		"IP_MULTICAST_IF":     {sockapi.Mreq{Ifindex: 1}, sockapi.Mreq{Local: netip.MustParseAddr("127.0.0.1"), Ifindex: 1}},
+		"IPV6_MULTICAST_LOOP": {1, 0}, "IPV6_CHECKSUM": {2, -1},
 	}
 	inWorld(t, func(p *sockapi.Proc) {
 		for _, o := range sockapi.Options() {
-			readOnly := strings.HasPrefix(o.Note, "read-only")
-			if o.Status == sockapi.Refused || readOnly {
+			oneWay := strings.HasPrefix(o.Note, "read-only") || strings.HasPrefix(o.Note, "write-only")
+			if o.Status == sockapi.Refused || oneWay {
 				continue
 			}
 			family := inet
@@ -126,7 +133,8 @@ func TestOptionRoundTrip(t *testing.T) {
 				pair = values[o.Type]
 			}
 			for _, v := range pair {
-				s, err := p.Socket(family, stream, 0)
+				typ, proto := kindFor(o)
+				s, err := p.Socket(family, typ, proto)
 				require.NoError(t, err)
 				require.NoError(t, p.Setsockopt(s, o.Level, o.Num, v), o.Name)
 				got, err := p.Getsockopt(s, o.Level, o.Num)
@@ -140,6 +148,17 @@ func TestOptionRoundTrip(t *testing.T) {
 	})
 }
 
+// kindFor is a type of socket that takes the option.
+func kindFor(o sockapi.Option) (typ, proto int) {
+	switch {
+	case strings.HasPrefix(o.Note, "raw sockets"):
+		return sockapi.SOCK_RAW, sockapi.IPPROTO_UDP
+	case strings.Contains(o.Name, "MULTICAST"):
+		return dgram, 0
+	}
+	return stream, 0
+}
+
 // TestOptionDefaults: the default that the table promises is what a fresh
 // socket says.
 func TestOptionDefaults(t *testing.T) {
@@ -148,7 +167,8 @@ func TestOptionDefaults(t *testing.T) {
 			if o.Status == sockapi.Refused || o.Default == nil {
 				continue
 			}
-			s, err := p.Socket(inet6, stream, 0) // it has every option
+			typ, proto := kindFor(o)
+			s, err := p.Socket(inet6, typ, proto)
 			require.NoError(t, err)
 			v, err := p.Getsockopt(s, o.Level, o.Num)
 			require.NoError(t, err, o.Name)
@@ -174,7 +194,7 @@ func TestRefusedOptions(t *testing.T) {
 		}
 		t.Run(o.Name, func(t *testing.T) {
 			c := inWorld(t, func(p *sockapi.Proc) {
-				s, err := p.Socket(inet, stream, 0)
+				s, err := p.Socket(inet6, stream, 0) // it has every level
 				require.NoError(t, err)
 				require.ErrorIs(t, p.Setsockopt(s, o.Level, o.Num, 1), sockapi.ENOPROTOOPT)
 				_, err = p.Getsockopt(s, o.Level, o.Num)

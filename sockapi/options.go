@@ -2,6 +2,7 @@ package sockapi
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -34,6 +35,7 @@ const (
 	Millis  OptType = "ms"      // int, milliseconds
 	String  OptType = "string"  // string
 	Info    OptType = "info"    // TCPInfo
+	MreqT   OptType = "mreq"    // Mreq; a netip.Addr is also taken, as the group
 )
 
 // Linger is struct linger: SO_LINGER's value.
@@ -63,8 +65,8 @@ type Option struct {
 	Source    string // man page, or RFC
 	Note      string // what differs from Linux, or why it is refused
 
-	// on limits the option to stream sockets ('s') or to those of AF_INET6
-	// ('6'); 0 = all.
+	// on limits the option to TCP sockets ('s'), to those of AF_INET6 ('6'), to
+	// others than TCP's ('d'), or to raw ones ('r'); 0 = all.
 	on  byte
 	get func(*socket) (any, Errno)
 	set func(*socket, any) Errno // nil: read-only
@@ -91,11 +93,17 @@ func lookupOption(s *socket, level, num int) (*Option, Errno) {
 }
 
 func (o *Option) appliesTo(s *socket) bool {
+	ip := s.family == AF_INET || s.family == AF_INET6
+	if o.Level != SOL_SOCKET && !ip || o.Level == IPPROTO_IPV6 && s.family != AF_INET6 {
+		return false
+	}
 	switch o.on {
 	case 's':
 		return s.stream()
-	case '6':
-		return s.family == AF_INET6
+	case 'd':
+		return !s.stream()
+	case 'r':
+		return s.typ == SOCK_RAW
 	}
 	return true
 }
@@ -181,6 +189,9 @@ func (p *Proc) Getsockopt(fd, level, num int) (any, error) {
 		}
 		return v, c.ret(valueString(v), 0)
 	}
+	if opt.get == nil {
+		return nil, c.ret("", ENOPROTOOPT) // write-only
+	}
 	v, errno := opt.get(o.sock)
 	return v, c.ret(valueString(v), errno)
 }
@@ -220,6 +231,16 @@ func (o *Option) convert(value any) (any, Errno) {
 		if v, ok := value.(string); ok {
 			return v, 0
 		}
+	case MreqT:
+		switch v := value.(type) {
+		case Mreq:
+			return v, 0
+		case netip.Addr:
+			if v.IsMulticast() {
+				return Mreq{Group: v}, 0
+			}
+			return Mreq{Local: v}, 0
+		}
 	}
 	return nil, EINVAL
 }
@@ -241,6 +262,8 @@ func valueString(v any) string {
 		return fmt.Sprintf("{onoff=%d, linger=%d}", on, v.Seconds)
 	case string:
 		return fmt.Sprintf("%q", v)
+	case Mreq:
+		return v.String()
 	case TCPInfo:
 		return fmt.Sprintf("{%s, cwnd %d, rtt %v, rto %v}", v.State, v.Cwnd, v.SRTT, v.RTO)
 	}

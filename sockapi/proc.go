@@ -24,6 +24,10 @@ type Kernel interface {
 	// packets that the call sent onto their links, and reports the state
 	// changes of ep, if it is not nil, or of all end points.
 	AfterCall(ep stack.Endpoint, all bool)
+	// Netdb is what the world's hosts and services files say.
+	Netdb() *Netdb
+	// EndOthers ends the threads of p's process but p: a signal, execve.
+	EndOthers(p *Proc)
 	// Start runs fn as a new thread of p's process: p.Thread is its number.
 	Start(p *Proc, fn func(*Proc) error) Parker
 }
@@ -50,6 +54,8 @@ type Process struct {
 	table  table
 	live   int // threads that have not ended
 	seq    int // threads ever started
+
+	dieOnPipe bool // SIGPIPE ends it
 }
 
 // Proc is one thread of a process. Its methods are the socket calls.
@@ -147,7 +153,7 @@ func (p *Proc) Go(fn func(*Proc) error) {
 // child's process number.
 func (p *Proc) Fork(fn func(*Proc) error) int {
 	c := p.begin("fork", noFD, "")
-	child := &Process{Name: p.Name, PID: p.kernel.NextPID(), kernel: p.kernel}
+	child := &Process{Name: p.Name, PID: p.kernel.NextPID(), kernel: p.kernel, dieOnPipe: p.dieOnPipe}
 	child.table = p.table.copyFor(child)
 	back := p.kernel.Bus().Because(child.originOfProcess(), &trace.Process{What: "fork", Name: child.Name, Parent: p.Name})
 	child.start(fn)

@@ -16,11 +16,17 @@ type receive struct {
 	got   int
 	from  netip.AddrPort
 	total int // the datagram's whole length
+
+	control []Cmsg
+	link    LinkAddr // of a packet socket
 }
 
 // try receives what is there. EAGAIN means: nothing yet, or not all of what
 // MSG_WAITALL wants.
 func (r *receive) try() Errno {
+	if r.flags&MSG_ERRQUEUE != 0 {
+		return r.recvErrQueue()
+	}
 	if !r.s.stream() {
 		return r.datagram()
 	}
@@ -60,6 +66,7 @@ func (r *receive) read(into []byte) (int, Errno) {
 	}
 	w := tcpip.SliceWriter(into)
 	res, err := r.s.ep.Read(&w, tcpip.ReadOptions{Peek: r.flags&MSG_PEEK != 0})
+	r.control = r.s.received(&res.ControlMessages)
 	switch err.(type) {
 	case nil:
 		if r.flags&MSG_PEEK == 0 {
@@ -97,7 +104,8 @@ func (r *receive) datagram() Errno {
 		into = make([]byte, 1) // netstack wants room
 	}
 	w := tcpip.SliceWriter(into)
-	res, err := r.s.ep.Read(&w, tcpip.ReadOptions{Peek: r.flags&MSG_PEEK != 0, NeedRemoteAddr: true})
+	res, err := r.s.ep.Read(&w, tcpip.ReadOptions{Peek: r.flags&MSG_PEEK != 0, NeedRemoteAddr: true,
+		NeedLinkPacketInfo: r.s.family == AF_PACKET})
 	if _, closed := err.(*tcpip.ErrClosedForReceive); closed {
 		if !r.wait {
 			return EAGAIN // only a wait looks at SHUT_RD: __skb_wait_for_more_packets
@@ -111,6 +119,12 @@ func (r *receive) datagram() Errno {
 	if r.total = res.Total; r.flags&MSG_TRUNC != 0 {
 		r.got = res.Total // the datagram's real length: recv(2)
 	}
-	r.from = r.s.addrPort(res.RemoteAddr)
+	r.control = r.s.received(&res.ControlMessages)
+	switch r.s.family {
+	case AF_PACKET:
+		r.link = linkAddrOf(res)
+	case AF_INET, AF_INET6:
+		r.from = r.s.addrPort(res.RemoteAddr)
+	}
 	return 0
 }

@@ -16,7 +16,14 @@ func (s *socket) newEndpoint() (tcpip.Endpoint, Errno) {
 	if s.family == AF_INET6 {
 		net = ipv6.ProtocolNumber
 	}
-	ep, err := s.st.Netstack().NewEndpoint(s.trans, net, s.wq)
+	var ep tcpip.Endpoint
+	var err tcpip.Error
+	if s.typ == SOCK_RAW {
+		// IPPROTO_RAW only sends, whole packets: raw(7).
+		ep, err = s.st.Netstack().NewRawEndpoint(s.trans, net, s.wq, s.proto != IPPROTO_RAW)
+	} else {
+		ep, err = s.st.Netstack().NewEndpoint(s.trans, net, s.wq)
+	}
 	return ep, errnoOf(err)
 }
 
@@ -51,7 +58,7 @@ func (s *socket) renew() Errno {
 // copy gives to the value that from has for the option.
 func (o *Option) copy(from, to *socket) {
 	negotiated := o.Level == IPPROTO_TCP && o.Num == TCP_MAXSEG && from.opened
-	if o.Status != Simulated || o.set == nil || negotiated {
+	if o.Status != Simulated || o.set == nil || o.get == nil || negotiated {
 		return
 	}
 	was, e1 := o.get(from)

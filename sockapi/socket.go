@@ -35,6 +35,9 @@ type socket struct {
 	more   bool              // the last send had MSG_MORE
 	giveUp stack.Timer       // ends the handshake; nil: netstack's own limit
 
+	errs       errQueue
+	timestamps int // SO_TIMESTAMP or SO_TIMESTAMPNS, if set
+
 	rcvTimeout, sndTimeout time.Duration // SO_RCVTIMEO, SO_SNDTIMEO; 0 = none
 	stored                 map[optKey]any
 }
@@ -54,8 +57,10 @@ func newSocket(st *stack.Stack, family, typ, proto int) (*socket, Errno) {
 	switch {
 	case typ < 0 || typ > maxSockType:
 		return nil, EINVAL // also an unknown flag
+	case family == AF_PACKET:
+		return newPacketSocket(s, proto)
 	case family != AF_INET && family != AF_INET6:
-		return nil, EAFNOSUPPORT
+		return nil, EAFNOSUPPORT // AF_UNIX too: there is socketpair
 	case typ == SOCK_STREAM && (proto == 0 || proto == IPPROTO_TCP):
 		s.trans, s.proto = tcp.ProtocolNumber, IPPROTO_TCP
 	case typ == SOCK_DGRAM && (proto == 0 || proto == IPPROTO_UDP):
@@ -66,6 +71,10 @@ func newSocket(st *stack.Stack, family, typ, proto int) (*socket, Errno) {
 		s.trans, s.proto = icmp.ProtocolNumber6, proto
 	case typ == SOCK_STREAM || typ == SOCK_DGRAM:
 		return nil, EPROTONOSUPPORT
+	case typ == SOCK_RAW:
+		if errno := s.rawProtocol(proto); errno != 0 {
+			return nil, errno
+		}
 	default:
 		return nil, ESOCKTNOSUPPORT
 	}
@@ -79,7 +88,7 @@ func newSocket(st *stack.Stack, family, typ, proto int) (*socket, Errno) {
 func (p *Proc) Socket(family, typ, proto int) (int, error) {
 	args := familyName(family) + ", " + typeName(typ)
 	if proto != 0 {
-		args += ", " + itoa(proto)
+		args += ", " + protocolName(family, proto)
 	}
 	c := p.begin("socket", noFD, args)
 	s, errno := newSocket(p.kernel.Stack(), family, typ&^(SOCK_NONBLOCK|SOCK_CLOEXEC), proto)
@@ -119,6 +128,14 @@ func (s *socket) waitQueue() *waiter.Queue { return s.wq }
 
 // describe implements [file].
 func (s *socket) describe() (trace.FD, bool) {
+	switch s.family {
+	case AF_UNIX:
+		return trace.FD{Kind: "unix", Note: typeName(s.typ) + " pair"}, true
+	case AF_PACKET:
+		local, _ := s.ep.GetLocalAddress()
+		l := LinkAddr{Ifindex: int(local.NIC), Protocol: int(local.Port)}
+		return trace.FD{Kind: "packet", Note: typeName(s.typ) + " " + l.String()}, true
+	}
 	return trace.FD{Kind: "socket", Socket: s.snapshot()}, true
 }
 
@@ -156,7 +173,7 @@ func (s *socket) v6only() bool {
 func (s *socket) translate(addr netip.AddrPort) (tcpip.FullAddress, Errno) {
 	a := addr.Addr()
 	switch {
-	case !a.IsValid():
+	case !a.IsValid() || s.family != AF_INET && s.family != AF_INET6:
 		return tcpip.FullAddress{}, EINVAL
 	case s.family == AF_INET && !a.Is4():
 		return tcpip.FullAddress{}, EAFNOSUPPORT
@@ -164,6 +181,13 @@ func (s *socket) translate(addr netip.AddrPort) (tcpip.FullAddress, Errno) {
 		return tcpip.FullAddress{}, EINVAL // a sockaddr_in is too short for AF_INET6
 	}
 	full := tcpip.FullAddress{Port: addr.Port()}
+	if zone := a.Zone(); zone != "" {
+		i := s.st.InterfaceNamed(zone)
+		if i == nil {
+			return full, EINVAL
+		}
+		full.NIC = tcpip.NICID(i.Index())
+	}
 	if !a.IsUnspecified() {
 		full.Addr = stack.Address(a)
 	}

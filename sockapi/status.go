@@ -39,7 +39,10 @@ func (s *socket) takeError() Errno {
 
 // state is the TCP state of a stream socket, CLOSED for others.
 func (s *socket) state() trace.TCPState {
-	if !s.stream() {
+	switch {
+	case s.family == AF_UNIX:
+		return s.ep.(*unixEnd).state()
+	case !s.stream():
 		return trace.Closed
 	}
 	return s.st.State(s.ep)
@@ -54,6 +57,9 @@ func (s *socket) ended() bool {
 // shutdown is sk_shutdown: what the program has shut down, and what the peer's
 // FIN has.
 func (s *socket) shutdown() int {
+	if s.family == AF_UNIX {
+		return s.shut | s.ep.(*unixEnd).shut()
+	}
 	if !s.stream() {
 		return s.shut
 	}
@@ -74,9 +80,12 @@ func (s *socket) shutdown() int {
 // always reported: poll(2).
 func (s *socket) poll(events int) int {
 	got := 0
-	if s.stream() {
+	switch {
+	case s.family == AF_UNIX:
+		got = s.ep.(*unixEnd).poll(s.waiting() != 0)
+	case s.stream():
 		got = s.pollStream()
-	} else {
+	default:
 		got = s.pollDatagram()
 	}
 	return got & (events | POLLERR | POLLHUP)
@@ -114,7 +123,7 @@ func (s *socket) pollStream() int {
 // pollDatagram is datagram_poll of net/core/datagram.c.
 func (s *socket) pollDatagram() int {
 	got := s.ready(waiter.ReadableEvents, POLLIN) | s.ready(waiter.WritableEvents, POLLOUT)
-	if s.waiting() != 0 {
+	if s.waiting() != 0 || len(s.errs.list) > 0 {
 		got |= POLLERR
 	}
 	if s.shut&shutRD != 0 {

@@ -60,7 +60,7 @@ func (s *Stack) AddInterface(cfg InterfaceConfig) (*Interface, error) {
 		i.ep.mac = tcpip.LinkAddress(cfg.MAC)
 		link = ethernet.New(i.ep)
 	}
-	if err := s.net.CreateNICWithOptions(i.id, link, stack.NICOptions{Name: cfg.Name}); err != nil {
+	if err := s.net.CreateNICWithOptions(i.id, link, stack.NICOptions{Name: cfg.Name, DeliverLinkPackets: true}); err != nil {
 		return nil, fmt.Errorf("interface %s: %s", cfg.Name, err)
 	}
 	s.ifaces = append(s.ifaces, i)
@@ -91,6 +91,19 @@ func (i *Interface) AddAddr(p netip.Prefix) error {
 // Name is the interface's name.
 func (i *Interface) Name() string { return i.cfg.Name }
 
+// Index is the interface's number, from 1: if_nametoindex(3). "lo" is 1.
+func (i *Interface) Index() int { return int(i.id) }
+
+// InterfaceNamed finds an interface by name; nil if there is none.
+func (s *Stack) InterfaceNamed(name string) *Interface {
+	for _, i := range s.ifaces {
+		if i.cfg.Name == name {
+			return i
+		}
+	}
+	return nil
+}
+
 // MTU is the largest IP packet in bytes.
 func (i *Interface) MTU() int { return i.cfg.MTU }
 
@@ -109,6 +122,10 @@ func (i *Interface) Deliver(p Packet) bool {
 	first, ok := p.pb.Data().PullUp(1)
 	if !ok {
 		return false
+	}
+	if e := i.expire(p, 0); e != p {
+		defer e.Release()
+		p = e
 	}
 	switch first[0] >> 4 {
 	case 4:
@@ -131,6 +148,10 @@ func (i *Interface) deliverFrame(p Packet) bool {
 	dst := header.Ethernet(hdr).DestinationAddress()
 	if dst != i.ep.mac && dst != header.EthernetBroadcastAddress && !header.IsMulticastEthernetAddress(dst) {
 		return false
+	}
+	if e := i.expire(p, header.EthernetMinimumSize); e != p {
+		defer e.Release()
+		p = e
 	}
 	i.ep.disp.DeliverNetworkPacket(0, p.pb)
 	i.s.dirty = true

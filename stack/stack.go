@@ -34,6 +34,7 @@ type Stack struct {
 	closed bool
 
 	watches []*watch
+	icmp    icmpTap
 }
 
 func init() {
@@ -54,7 +55,7 @@ func New(cfg Config) (*Stack, error) {
 	rng := stream(cfg.Seed, "host", cfg.Name, "secure")
 	n := build(rng, stack.Options{
 		NetworkProtocols: []stack.NetworkProtocolFactory{
-			ipv4.NewProtocol,
+			newIPv4(!cfg.Forwarding),
 			// Duplicate address detection and router solicitation would add
 			// packets to every trace; nobody else can hold our addresses.
 			ipv6.NewProtocolWithOptions(ipv6.Options{}),
@@ -78,6 +79,17 @@ func New(cfg Config) (*Stack, error) {
 		return nil, fmt.Errorf("host %s: %w", cfg.Name, err)
 	}
 	return s, nil
+}
+
+// newIPv4 makes a host say which multicast groups it listens to, with IGMP
+// (RFC 3376). A router does not: netstack would have it report 224.0.0.2 on
+// each of its links, which Linux does not. The factory is made while build has
+// replaced gVisor's random reader, from which it draws IPv4's identification
+// counters.
+func newIPv4(igmp bool) stack.NetworkProtocolFactory {
+	return func(s *stack.Stack) stack.NetworkProtocol {
+		return ipv4.NewProtocolWithOptions(ipv4.Options{IGMP: ipv4.IGMPOptions{Enabled: igmp}})(s)
+	}
 }
 
 func (s *Stack) configure() error {

@@ -138,10 +138,11 @@ func (*Timer) Kind() string { return "timer" }
 
 // Process is the life of a process or thread.
 type Process struct {
-	What   string // "start", "thread", "fork", "exit"
+	What   string // "start", "thread", "fork", "exec", "signal", "exit"
 	Name   string
 	Parent string // for "fork" and "thread": the process that asked for it
 	Error  string // for "exit": why it failed, "" if it did not
+	Signal string // for "signal": "SIGPIPE", and "(ignored)" if it does nothing
 }
 
 // Kind implements [Body].

@@ -9,7 +9,7 @@ import (
 
 // Summary is a decoded packet. Fields that the packet does not have are zero.
 type Summary struct {
-	Proto    string // "tcp", "udp", "icmp", "icmpv6", "arp", "ipv4", "ipv6", "eth"
+	Proto    string // "tcp", "udp", "icmp", "icmpv6", "igmp", "arp", "ipv4", "ipv6", "eth"
 	Src, Dst netip.AddrPort
 	Len      int // payload bytes above the transport header
 
@@ -56,6 +56,7 @@ const (
 	etherIPv6 = 0x86dd
 
 	protoICMP   = 1
+	protoIGMP   = 2
 	protoTCP    = 6
 	protoUDP    = 17
 	protoICMPv6 = 58
@@ -127,6 +128,8 @@ func decodeTransport(proto byte, b []byte, network string, src, dst netip.Addr) 
 		s.Src = netip.AddrPortFrom(src, binary.BigEndian.Uint16(b))
 		s.Dst = netip.AddrPortFrom(dst, binary.BigEndian.Uint16(b[2:]))
 		s.Proto, s.Len = "udp", len(b)-8
+	case proto == protoIGMP && len(b) >= 8:
+		s.Proto, s.Len, s.Text = "igmp", len(b)-8, igmpText(b)
 	case proto == protoICMP && len(b) >= 8:
 		s.Proto, s.Len, s.Text = "icmp", len(b)-8, icmpText(b, icmp4Names, 0, 8)
 	case proto == protoICMPv6 && len(b) >= 8:
@@ -234,7 +237,7 @@ func decodeARP(b []byte) Summary {
 	if binary.BigEndian.Uint16(b[6:]) == 1 {
 		s.Text = fmt.Sprintf("who has %s? tell %s", dst, src)
 	} else {
-		s.Text = fmt.Sprintf("%s is at %x:%x:%x:%x:%x:%x", src, b[8], b[9], b[10], b[11], b[12], b[13])
+		s.Text = fmt.Sprintf("%s is at %02x:%02x:%02x:%02x:%02x:%02x", src, b[8], b[9], b[10], b[11], b[12], b[13])
 	}
 	return s
 }

@@ -121,7 +121,7 @@ func TestDecode(t *testing.T) {
 		{"IP version 5", with(udp(c4, s4, ""), 0, 0x55), false, trace.Summary{Proto: "ip", Text: "not an IP packet"}},
 		{"nothing", nil, false, trace.Summary{Proto: "ip", Text: "empty packet"}},
 		{"an ARP request", ethernet(0x0806, arp(1)), true, of("arp", v4, 0, "who has 10.0.0.2? tell 10.0.0.1")},
-		{"an ARP reply", ethernet(0x0806, arp(2)), true, of("arp", v4, 0, "10.0.0.1 is at 2:0:0:0:0:1")},
+		{"an ARP reply", ethernet(0x0806, arp(2)), true, of("arp", v4, 0, "10.0.0.1 is at 02:00:00:00:00:01")},
 		{"half an ARP packet", ethernet(0x0806, arp(1)[:27]), true, trace.Summary{Proto: "arp", Text: "short packet"}},
 		{"a frame without a payload", ethernet(0x0800, nil), true, trace.Summary{Proto: "ip", Text: "not an IP packet"}},
 		{"a frame of another protocol", ethernet(0x88cc, nil), true, trace.Summary{Proto: "eth", Text: "ethertype 0x88cc"}},

@@ -99,7 +99,7 @@ func (r *runner) expectErrno(th *starlark.Thread, _ *starlark.Builtin, args star
 		return nil, errors.New("expect.errno: write expect.errno(ECONNREFUSED, p.connect, s, addr)")
 	}
 	want, ok := starlark.AsString(args[0])
-	if _, known := sockapi.Errnos()[want]; !ok || !known {
+	if _, known := sockapi.Errnos()[want]; !ok || !known && !slices.Contains(sockapi.EAINames(), want) {
 		hint := spell.Hint(want, slices.Sorted(maps.Keys(sockapi.Errnos())))
 		return nil, fmt.Errorf("expect.errno: %s is not an errno%s", args[0], hint)
 	}
@@ -142,6 +142,10 @@ func (r *runner) try(th *starlark.Thread, fn starlark.Value, args starlark.Tuple
 	var call *sockapi.Error
 	if errors.As(err, &call) {
 		return starlark.None, call.Errno.Name(), nil
+	}
+	var lookup *sockapi.LookupError
+	if errors.As(err, &lookup) {
+		return starlark.None, lookup.Code.Name(), nil
 	}
 	return v, "", err
 }

@@ -61,6 +61,10 @@ func (r *runner) procValue(p *sockapi.Proc) *procValue {
 		"select": v.selectFn, "epoll_create": v.epollCreate, "epoll_ctl": v.epollCtl, "epoll_wait": v.epollWait,
 		"dup2": v.dup2, "ioctl": v.ioctl, "readv": v.readv, "writev": v.writev,
 		"accept4": v.accept4, "sendmsg": v.sendmsg, "recvmsg": v.recvmsg,
+		"socketpair": v.socketpair, "memfd_create": v.memfdCreate, "lseek": v.lseek, "sendfile": v.sendfile,
+		"signal": v.signal, "closesocket": v.closesocket, "execve": v.exec,
+		"getaddrinfo": v.getaddrinfo, "getnameinfo": v.getnameinfo,
+		"getservbyname": v.getservbyname, "getservbyport": v.getservbyport,
 		"sleep": v.sleep, "now": r.now, "fds": v.fds, "mark": v.markFn,
 	}
 	v.fields = map[string]func() starlark.Value{
@@ -100,11 +104,17 @@ func (v *procValue) socket(_ *th, b *blt, args starlark.Tuple, kwargs kw) (starl
 
 func (v *procValue) bind(_ *th, b *blt, args starlark.Tuple, kwargs kw) (starlark.Value, error) {
 	var fd int
-	var a addrPort
+	var a sockAddr
 	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "fd", &fd, "addr", &a); err != nil {
 		return nil, err
 	}
-	return none(v.p.Bind(fd, a.a))
+	if err := a.resolve(v.p); err != nil {
+		return nil, err
+	}
+	if a.iface != "" {
+		return none(v.p.BindLink(fd, a.link))
+	}
+	return none(v.p.Bind(fd, a.ip.a))
 }
 
 func (v *procValue) listen(_ *th, b *blt, args starlark.Tuple, kwargs kw) (starlark.Value, error) {
@@ -155,21 +165,6 @@ func (v *procValue) write(_ *th, b *blt, args starlark.Tuple, kwargs kw) (starla
 	return num(v.p.Write(fd, d))
 }
 
-// sendto(fd, data, addr), or sendto(fd, data, flags, addr) as in C.
-func (v *procValue) sendto(_ *th, b *blt, args starlark.Tuple, kwargs kw) (starlark.Value, error) {
-	var fd, flags int
-	var d data
-	var a addrPort
-	names := []any{"fd", &fd, "data", &d, "addr", &a}
-	if len(args) == 4 {
-		names = []any{"fd", &fd, "data", &d, "flags", &flags, "addr", &a}
-	}
-	if err := starlark.UnpackArgs(b.Name(), args, kwargs, names...); err != nil {
-		return nil, err
-	}
-	return num(v.p.Sendto(fd, d, flags, a.a))
-}
-
 // recvArgs reads (fd, n, flags).
 func recvArgs(b *blt, args starlark.Tuple, kwargs kw) (fd, n, flags int, err error) {
 	n = 65536
@@ -193,18 +188,6 @@ func (v *procValue) read(_ *th, b *blt, args starlark.Tuple, kwargs kw) (starlar
 	}
 	got, err := v.p.Read(fd, n)
 	return starlark.String(got), err
-}
-
-func (v *procValue) recvfrom(_ *th, b *blt, args starlark.Tuple, kwargs kw) (starlark.Value, error) {
-	fd, n, flags, err := recvArgs(b, args, kwargs)
-	if err != nil {
-		return nil, err
-	}
-	got, from, err := v.p.Recvfrom(fd, n, flags)
-	if err != nil {
-		return nil, err
-	}
-	return starlark.Tuple{starlark.String(got), address(from)}, nil
 }
 
 // recvall receives until the end of the stream and returns how many bytes
@@ -283,7 +266,13 @@ func (v *procValue) setsockopt(_ *th, b *blt, args starlark.Tuple, kwargs kw) (s
 	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "fd", &fd, "level", &level, "option", &opt, "value", &value); err != nil {
 		return nil, err
 	}
-	x, err := optionValue(value)
+	var x any
+	var err error
+	if isGroup(level, opt) {
+		x, err = v.mreq(value)
+	} else {
+		x, err = optionValue(value)
+	}
 	if err != nil {
 		return nil, err
 	}

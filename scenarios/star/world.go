@@ -23,7 +23,8 @@ func (r *runner) globals() starlark.StringDict {
 	for name, f := range map[string]builtin{
 		"host": r.host, "link": r.link, "switch": r.switchFn, "run": r.run, "at": r.at,
 		"now": r.now, "attempt": r.attempt, "duration": r.duration, "mark": r.mark,
-		"packets": r.packetsFn,
+		"packets": r.packetsFn, "add_name": r.addName, "add_service": r.addService,
+		"pack": r.pack, "unpack": r.unpack, "checksum": r.checksum,
 	} {
 		g[name] = starlark.NewBuiltin(name, f)
 	}
@@ -31,6 +32,9 @@ func (r *runner) globals() starlark.StringDict {
 		g[name] = starlark.MakeInt(v)
 	}
 	for name := range sockapi.Errnos() {
+		g[name] = starlark.String(name)
+	}
+	for _, name := range sockapi.EAINames() {
 		g[name] = starlark.String(name)
 	}
 	return g

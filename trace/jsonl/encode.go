@@ -68,6 +68,7 @@ func (l *line) body(body trace.Body, data bool) bool {
 		l.str("name", b.Name)
 		l.str("parent", b.Parent)
 		l.str("error", b.Error)
+		l.str("signal", b.Signal)
 	case *trace.Warning:
 		l.str("text", b.Text)
 	case *trace.Mark:

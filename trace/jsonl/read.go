@@ -35,13 +35,14 @@ type Record struct {
 	FD     *int     `json:"fd"`
 
 	// Shared by several kinds.
-	What  string `json:"what"`
-	Num   uint64 `json:"num"`
-	Name  string `json:"name"`
-	Error string `json:"error"`
-	Text  string `json:"text"`
-	Link  string `json:"link"`
-	Proto string `json:"proto"`
+	What   string `json:"what"`
+	Num    uint64 `json:"num"`
+	Name   string `json:"name"`
+	Error  string `json:"error"`
+	Signal string `json:"signal"`
+	Text   string `json:"text"`
+	Link   string `json:"link"`
+	Proto  string `json:"proto"`
 
 	// "packet".
 	Iface      string      `json:"iface"`

@@ -46,6 +46,10 @@ func (l *Ladder) process(ev *trace.Event, p *trace.Process) {
 			}
 		}
 		l.add(&row{lane: l.lanes.find(ev.Host), text: fmt.Sprintf("%s forks %s", p.Parent, child), ready: true})
+	case p.What == "signal":
+		l.add(&row{lane: l.lanes.find(ev.Host), text: fmt.Sprintf("%s is sent %s", p.Name, p.Signal), ready: true})
+	case p.What == "exec":
+		l.add(&row{lane: l.lanes.find(ev.Host), text: fmt.Sprintf("%s becomes %s", p.Parent, p.Name), ready: true})
 	case p.What == "exit" && p.Error != "":
 		l.add(&row{lane: l.lanes.find(ev.Host), text: fmt.Sprintf("✗ %s failed: %s", p.Name, p.Error), ready: true})
 	}
