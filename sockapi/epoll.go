@@ -30,6 +30,8 @@ const (
 	EPOLLET      = 1 << 31
 )
 
+var epollOps = map[int]string{EPOLL_CTL_ADD: "EPOLL_CTL_ADD", EPOLL_CTL_DEL: "EPOLL_CTL_DEL", EPOLL_CTL_MOD: "EPOLL_CTL_MOD"}
+
 // epollModes are the bits of Events that are no events.
 const epollModes = EPOLLONESHOT | EPOLLET
 
@@ -86,7 +88,7 @@ func (p *Proc) EpollCreate(flags int) (int, error) {
 
 // EpollCtl adds, changes or removes a watch: epoll_ctl(2).
 func (p *Proc) EpollCtl(epfd, op, fd int, event EpollEvent) error {
-	name, ok := map[int]string{EPOLL_CTL_ADD: "EPOLL_CTL_ADD", EPOLL_CTL_DEL: "EPOLL_CTL_DEL", EPOLL_CTL_MOD: "EPOLL_CTL_MOD"}[op]
+	name, ok := epollOps[op]
 	args := fmt.Sprintf("%d, %s, %d", epfd, name, fd)
 	if op != EPOLL_CTL_DEL {
 		args += ", " + flagString(event.Events, epollFlags)
