@@ -90,6 +90,10 @@ func tcpInfo(ep Endpoint, ft trace.FiveTuple, in Internals) trace.TCPInfo {
 	if err := ep.GetSockOpt(&ti); err != nil {
 		return trace.TCPInfo{}
 	}
+	return infoOf(&ti, ft, in)
+}
+
+func infoOf(ti *tcpip.TCPInfoOption, ft trace.FiveTuple, in Internals) trace.TCPInfo {
 	return trace.TCPInfo{FiveTuple: ft, Cwnd: ti.SndCwnd, Ssthresh: ti.SndSsthresh,
 		SRTT: ti.RTT, RTTVar: ti.RTTVar, RTO: ti.RTO, CAState: caState(ti.CcState), MinRTT: in.MinRTT,
 		Unacked: in.Unacked, Sacked: in.Sacked, MSS: in.MSS, SndWnd: in.SndWnd, RcvWnd: in.RcvWnd,

@@ -36,14 +36,22 @@ type tracker struct {
 	listeners []tcpip.Endpoint // and what has listened since endListeners
 	gone      int              // of all
 	sweepAt   int              // how long all may grow while nobody listens to the trace
+
+	raw tcpip.TCPInfoOption // of the one being looked at
 }
 
 type tracked struct {
 	ep    tcpip.Endpoint
 	tuple trace.FiveTuple // kept: netstack forgets it when the end point closes
 	state trace.TCPState
-	info  *trace.TCPInfo // nil if none has been reported
-	gone  bool           // closed, and nobody's
+	info  *reported // nil if none has been
+	gone  bool      // closed, and nobody's
+}
+
+// reported is what the trace was told of a sender, and netstack's variables then.
+type reported struct {
+	raw  tcpip.TCPInfoOption
+	info trace.TCPInfo
 }
 
 func (t *tracker) init(s *Stack) {
@@ -164,32 +172,45 @@ func (t *tracker) sample(e *tracked) {
 		t.forget(e)
 		return
 	}
-	if tuple := EndpointTuple(e.ep); tuple.Local.Port() != 0 {
-		if st == trace.Listen {
-			tuple.Remote = netip.AddrPort{}
-		}
-		e.tuple = tuple
+	if st != e.state || e.tuple.Local.Port() == 0 {
+		t.name(e, st)
 	}
-	origin := t.origin(e)
 	if st != e.state {
-		t.s.cfg.Bus.Emit(origin, &trace.State{FiveTuple: e.tuple, From: e.state, To: st})
+		t.s.cfg.Bus.Emit(t.origin(e), &trace.State{FiveTuple: e.tuple, From: e.state, To: st})
 		e.state = st
 	}
 	if st != trace.Closed && st != trace.Listen {
-		t.sampleInfo(e, origin)
+		t.sampleInfo(e)
 	}
 }
 
-// sampleInfo reports the sender's variables, if one that a congestion control
-// or a timer depends on has changed.
-func (t *tracker) sampleInfo(e *tracked, o trace.Origin) {
-	in, _ := InternalsOf(e.ep)
-	info := tcpInfo(e.ep, e.tuple, in)
-	if info.Cwnd == 0 || e.info != nil && info.Key() == e.info.Key() {
+// name notes the five-tuple of an end point: it only changes with the state.
+func (t *tracker) name(e *tracked, st trace.TCPState) {
+	tuple := EndpointTuple(e.ep)
+	if tuple.Local.Port() == 0 {
 		return
 	}
-	e.info = &info
-	t.s.cfg.Bus.Emit(o, &info)
+	if st == trace.Listen {
+		tuple.Remote = netip.AddrPort{}
+	}
+	e.tuple = tuple
+}
+
+// sampleInfo reports the sender's variables, if one that a congestion control
+// or a timer depends on has changed. Most often none has, and that is cheap to
+// see.
+func (t *tracker) sampleInfo(e *tracked) {
+	if err := e.ep.GetSockOpt(&t.raw); err != nil || t.raw.SndCwnd == 0 || e.info != nil && e.info.raw == t.raw {
+		return
+	}
+	in, _ := InternalsOf(e.ep)
+	now := &reported{raw: t.raw, info: infoOf(&t.raw, e.tuple, in)}
+	if e.info != nil && now.info.Key() == e.info.info.Key() {
+		e.info.raw = t.raw
+		return
+	}
+	e.info = now
+	t.s.cfg.Bus.Emit(t.origin(e), &now.info)
 }
 
 func (t *tracker) origin(e *tracked) trace.Origin {
