@@ -77,10 +77,8 @@ func compare(names []string, runs int, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "load\tconnections\topen s\t(spread)\tclose s\tevents/s\tpeak MiB\theap MiB\t"+
-		"| per connection: open µs\tclose µs\tevents\tallocs\theap B\tpeak B\t| growth: open\tclose\theap\tpeak\t")
 	first := make(map[string]row)
+	var rows []row
 	for _, name := range names {
 		var all []result
 		for range max(1, runs) {
@@ -91,13 +89,12 @@ func compare(names []string, runs int, out io.Writer) error {
 			all = append(all, r)
 		}
 		r := summarize(all)
-		base, seen := first[r.Load]
-		if !seen {
-			first[r.Load], base = r, r
+		if _, seen := first[r.Load]; !seen {
+			first[r.Load] = r
 		}
-		r.print(w, base)
+		rows = append(rows, r)
 	}
-	return w.Flush()
+	return printTables(out, rows, first)
 }
 
 // child measures a row in a process of its own, on one core, as the command
@@ -110,7 +107,9 @@ func child(self, name string) (r result, err error) {
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", name, err)
 	}
-	return r, json.Unmarshal(out, &r)
+	err = json.Unmarshal(out, &r)
+	r.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return r, err
 }
 
 // row is the median of several results, each number on its own, and the spread
@@ -124,6 +123,7 @@ func summarize(all []result) row {
 	r := row{result: all[0]}
 	r.Open = median(all, func(r result) time.Duration { return r.Open })
 	r.Close = median(all, func(r result) time.Duration { return r.Close })
+	r.CPU = median(all, func(r result) time.Duration { return r.CPU })
 	r.Heap = median(all, func(r result) uint64 { return r.Heap })
 	r.Stacks = median(all, func(r result) uint64 { return r.Stacks })
 	r.Peak = median(all, func(r result) uint64 { return r.Peak })
@@ -147,18 +147,28 @@ func median[T cmp.Ordered](all []result, of func(result) T) T {
 // each is a quantity per connection.
 func (r row) each(total float64) float64 { return total / float64(r.N) }
 
+// live is the memory that is in use when all are open, in bytes.
+func (r row) live() float64 { return float64(r.Heap + r.Stacks) }
+
 func (r row) micros(d time.Duration) float64 { return r.each(float64(d) / float64(time.Microsecond)) }
 
-// print writes a row of the table; growth is per connection, against base.
-func (r row) print(w io.Writer, base row) {
+// printTables writes what was measured, then the same per connection and how
+// that grew from the first row of its load. A connection is both of its ends.
+func printTables(out io.Writer, rows []row, first map[string]row) error {
 	const mib = 1 << 20
-	memory := func(r row) float64 { return float64(r.Heap + r.Stacks) }
-	fmt.Fprintf(w, "%s\t%d\t%.2f\t(%.2f to %.2f)\t%.2f\t%.0f\t%.0f\t%.0f\t", r.Load, r.N, r.Open.Seconds(),
-		r.least.Seconds(), r.most.Seconds(), r.Close.Seconds(), float64(r.Events)/r.Open.Seconds(), float64(r.Peak)/mib, memory(r)/mib)
-	fmt.Fprintf(w, "%.0f\t%.0f\t%.2f\t%.1f\t%.0f\t%.0f\t", r.micros(r.Open), r.micros(r.Close),
-		r.each(float64(r.Events)), r.each(float64(r.Allocs)), r.each(memory(r)), r.each(float64(r.Peak)))
-	growth := func(of func(row) float64) float64 { return r.each(of(r)) / base.each(of(base)) }
-	fmt.Fprintf(w, "%.2f\t%.2f\t%.2f\t%.2f\t\n",
-		growth(func(r row) float64 { return float64(r.Open) }), growth(func(r row) float64 { return float64(r.Close) }),
-		growth(memory), growth(func(r row) float64 { return float64(r.Peak) }))
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "load\tconnections\topen s\tspread\tclose s\tcpu s\tevents/s\tpeak MiB\tlive MiB\t")
+	for _, r := range rows {
+		fmt.Fprintf(w, "%s\t%d\t%.2f\t%.2f to %.2f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t\n", r.Load, r.N, r.Open.Seconds(),
+			r.least.Seconds(), r.most.Seconds(), r.Close.Seconds(), r.CPU.Seconds(), float64(r.Events)/r.Open.Seconds(), float64(r.Peak)/mib, r.live()/mib)
+	}
+	fmt.Fprintln(w, "\nper connection\tconnections\topen µs\tclose µs\tcpu µs\tevents\tallocs\tpeak B\tlive B\tgrowth: open\tclose\tcpu\tpeak\tlive\t")
+	for _, r := range rows {
+		o := first[r.Load]
+		fmt.Fprintf(w, "%s\t%d\t%.0f\t%.0f\t%.0f\t%.2f\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t\n", r.Load, r.N,
+			r.micros(r.Open), r.micros(r.Close), r.micros(r.CPU), r.each(float64(r.Events)), r.each(float64(r.Allocs)), r.each(float64(r.Peak)), r.each(r.live()),
+			r.micros(r.Open)/o.micros(o.Open), r.micros(r.Close)/o.micros(o.Close), r.micros(r.CPU)/o.micros(o.CPU),
+			r.each(float64(r.Peak))/o.each(float64(o.Peak)), r.each(r.live())/o.each(o.live()))
+	}
+	return w.Flush()
 }

@@ -15,6 +15,7 @@ type result struct {
 	N    int // connections
 
 	Open, Close     time.Duration // wall time: until all are open and have been used; from there to the end
+	CPU             time.Duration // of the process, set by its parent
 	Events, Packets uint64        // of the world, until all are open
 
 	Heap, Objects uint64 // live when all are open, after a collection, less what was before

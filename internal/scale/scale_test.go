@@ -62,8 +62,8 @@ func TestTraceChangesNothing(t *testing.T) {
 }
 
 // TestNothingStays: a world that has made and closed many connections, one
-// after the other, holds no more than one that has made few. Both ends of a connection
-// more than 60 objects; the bound is 10 for each connection that was added, so
+// after the other, holds no more than one that has made few. A connection that
+// is kept is more than 60 objects; the bound is 10 for each that was added, so
 // that it fails if one in six stayed. It is not zero because what has closed is
 // forgotten in batches.
 func TestNothingStays(t *testing.T) {
