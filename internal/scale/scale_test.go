@@ -117,8 +117,8 @@ func TestNothingStays(t *testing.T) {
 	l.Close()
 }
 
-// TestTable runs the command's table once, in this process.
-func TestTable(t *testing.T) {
+// TestRunOne measures a row as the child process does.
+func TestRunOne(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, runOne("idle:10", "", &out))
 	require.Contains(t, out.String(), `"Load":"idle","N":10,`)
