@@ -15,7 +15,7 @@ BUILD := build -trimpath -buildvcs=false
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint bench deps determinism differential check clean
+.PHONY: help build demo test race lint bench scale deps determinism differential check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ lint: ## gofmt, vet, staticcheck, go.mod, and the wasm and macOS builds
 bench: ## Go benchmarks, then the same bulk transfer in ns-3 if it is installed
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 	@$(MAKE) --no-print-directory -C bench/ns3 run
+
+scale: ## 10,000 connections on one epoll, 100,000 idle ones: time, memory, growth
+	$(GO) run ./internal/scale
 
 deps: ## install the tools that the tests use (apt, as root)
 	@missing=$$(for t in $(TOOLS); do command -v $${t%%:*} >/dev/null || echo $${t##*:}; done | xargs); \

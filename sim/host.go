@@ -35,7 +35,7 @@ type Host struct {
 	lo      *iface
 	ifaces  []*iface
 	out     []outgoing
-	procs   []*sockapi.Process
+	procs   roster[*sockapi.Process]
 	pids    int
 	settled bool // its addresses are on lo, for want of a link
 
@@ -59,6 +59,7 @@ func (w *World) AddHost(cfg HostConfig) (*Host, error) {
 		return nil, fmt.Errorf("host %q exists already: names are unique", cfg.Name)
 	}
 	h := &Host{w: w, cfg: cfg, num: len(w.hosts) + 1}
+	h.procs.over = func(ps *sockapi.Process) bool { return ps.Live() == 0 }
 	st, err := stack.New(stack.Config{
 		Name: cfg.Name, Seed: w.cfg.Seed, Clock: hostClock{h}, Epoch: w.cfg.Epoch, Bus: &w.bus,
 		Forwarding: cfg.Forwarding, TCP: cfg.TCP,
@@ -135,7 +136,7 @@ func (h *Host) Addrs() []netip.Prefix { return h.cfg.Addrs }
 
 // Processes lists the processes that have not ended, in the order in which
 // they were spawned.
-func (h *Host) Processes() []*sockapi.Process { return h.procs }
+func (h *Host) Processes() []*sockapi.Process { return h.procs.all() }
 
 // Sockets lists the host's transport end points as ss -a does.
 func (h *Host) Sockets() []trace.Socket { return h.stack.Sockets() }

@@ -71,8 +71,8 @@ func (w *World) pacedDone(limit Limit) bool {
 	if !limit.quiet {
 		return w.loop.now >= limit.until
 	}
-	for _, t := range w.threads {
-		if !t.daemon {
+	for _, t := range w.threads.list {
+		if !t.daemon && !t.done {
 			return false
 		}
 	}

@@ -3,7 +3,6 @@ package sim
 import (
 	"fmt"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
@@ -77,11 +76,11 @@ func (h *Host) Start(p *sockapi.Proc, fn func(*sockapi.Proc) error) sockapi.Park
 	case w.current != nil:
 		t.daemon = w.current.daemon // threads and children are what their parent is
 	}
-	if !slices.Contains(h.procs, p.Process) {
-		h.procs = append(h.procs, p.Process)
+	if p.Thread == 0 {
+		h.procs.add(p.Process)
 	}
 	w.spawned++
-	w.threads = append(w.threads, t)
+	w.threads.add(t)
 	t.timer.act = (*threadTimer)(t)
 	t.next, t.stop = iter.Pull(func(yield func(struct{}) bool) {
 		t.yield = yield
@@ -120,26 +119,25 @@ func (t *thread) end() {
 	t.done = true
 	t.p.Exit()
 	t.h.flush(nil, true)
-	t.w.threads = slices.DeleteFunc(t.w.threads, func(o *thread) bool { return o == t })
+	t.w.threads.end()
 	if t.p.Live() == 0 {
-		t.h.procs = slices.DeleteFunc(t.h.procs, func(ps *sockapi.Process) bool { return ps == t.p.Process })
+		t.h.procs.end()
 		t.w.bus.Emit(trace.Origin{Host: t.h.Name(), Proc: t.p.Name, PID: t.p.PID}, &trace.Process{What: "exit", Name: t.p.Name})
 	}
 }
 
 // EndOthers implements [sockapi.Kernel].
 func (h *Host) EndOthers(p *sockapi.Proc) {
-	w := h.w
-	w.threads = slices.DeleteFunc(w.threads, func(t *thread) bool {
+	for _, t := range h.w.threads.all() {
 		if t.p == p || t.p.Process != p.Process {
-			return false
+			continue
 		}
-		w.loop.cancel(&t.timer)
+		h.w.loop.cancel(&t.timer)
 		t.kill()
 		t.p.Abandon()
 		t.p.Exit()
-		return true
-	})
+		h.w.threads.end()
+	}
 }
 
 func (t *thread) kill() {
@@ -242,8 +240,8 @@ func (e *DeadlockError) Error() string {
 // deadlock returns a DeadlockError if a thread that is no daemon is blocked.
 func (w *World) deadlock() error {
 	var waiting []string
-	for _, t := range w.threads {
-		if t.daemon || t.done {
+	for _, t := range w.threads.all() {
+		if t.daemon {
 			continue
 		}
 		who := fmt.Sprintf("%s on %s", t.p.Name, t.h.Name())

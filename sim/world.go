@@ -39,7 +39,7 @@ type World struct {
 	flows   trace.Flows
 	hosts   []*Host
 	links   []*Link
-	threads []*thread // in spawn order, those that have not ended
+	threads roster[*thread] // in spawn order
 	ready   []*thread
 	current *thread // the one that is running, nil between
 	spawned int
@@ -59,7 +59,8 @@ func New(cfg Config) *World {
 	if cfg.MaxEvents == 0 {
 		cfg.MaxEvents = DefaultMaxEvents
 	}
-	w := &World{cfg: cfg, netdb: sockapi.NewNetdb(), posts: make(chan func(), 256)}
+	w := &World{cfg: cfg, netdb: sockapi.NewNetdb(), posts: make(chan func(), 256),
+		threads: roster[*thread]{over: func(t *thread) bool { return t.done }}}
 	w.bus.Clock = func() time.Duration { return w.loop.now }
 	return w
 }
@@ -227,15 +228,16 @@ func (w *World) flushAll() {
 // its peers see a FIN or a RST instead of silence. What is due at this instant
 // still happens; the world may be run on, for the rest.
 func (w *World) Hangup() {
-	for _, t := range slices.Clone(w.threads) {
+	for _, t := range w.threads.all() {
 		t.kill()
 	}
-	w.threads, w.ready = nil, nil
+	w.threads.clear()
+	w.ready = nil
 	for _, h := range w.hosts {
-		for _, ps := range h.procs {
+		for _, ps := range h.procs.all() {
 			ps.Kill()
 		}
-		h.procs = nil
+		h.procs.clear()
 		h.flush(nil, true)
 	}
 	for next := w.loop.peek(); next != nil && next.at <= w.loop.now; next = w.loop.peek() {
@@ -250,7 +252,7 @@ func (w *World) Close() {
 		return
 	}
 	w.closed = true
-	for _, t := range slices.Clone(w.threads) {
+	for _, t := range w.threads.all() {
 		t.kill()
 	}
 	for _, h := range w.hosts {

@@ -1,6 +1,7 @@
 package sockapi
 
 import (
+	"container/list"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,6 +30,8 @@ const (
 	EPOLLET      = 1 << 31
 )
 
+var epollOps = map[int]string{EPOLL_CTL_ADD: "EPOLL_CTL_ADD", EPOLL_CTL_DEL: "EPOLL_CTL_DEL", EPOLL_CTL_MOD: "EPOLL_CTL_MOD"}
+
 // epollModes are the bits of Events that are no events.
 const epollModes = EPOLLONESHOT | EPOLLET
 
@@ -44,12 +47,14 @@ type EpollEvent struct {
 	Data   int
 }
 
-// epoll is an epoll instance. Its ready list holds the watches that may have
-// something to report, in the order in which they became ready.
+// epoll is an epoll instance. Its interest list holds its watches in the order
+// in which they were added, its ready list those that may have something to
+// report, in the order in which they became ready. Both are linked lists, so
+// that a call on one watch costs the same however many there are.
 type epoll struct {
 	wq      waiter.Queue
-	watches []*watch
-	ready   []*watch
+	watches list.List // of *watch
+	ready   list.List // of *watch
 }
 
 // watch is one open file that an epoll instance watches, under one descriptor:
@@ -60,8 +65,9 @@ type watch struct {
 	target *open
 	event  EpollEvent
 	entry  waiter.Entry
-	queued bool // in ep.ready
-	off    bool // EPOLLONESHOT has fired
+	place  *list.Element // in ep.watches
+	queued *list.Element // in ep.ready; nil if it is not
+	off    bool          // EPOLLONESHOT has fired
 }
 
 // EpollCreate makes an epoll instance: epoll_create1(2). The flags are 0 or
@@ -82,7 +88,7 @@ func (p *Proc) EpollCreate(flags int) (int, error) {
 
 // EpollCtl adds, changes or removes a watch: epoll_ctl(2).
 func (p *Proc) EpollCtl(epfd, op, fd int, event EpollEvent) error {
-	name, ok := map[int]string{EPOLL_CTL_ADD: "EPOLL_CTL_ADD", EPOLL_CTL_DEL: "EPOLL_CTL_DEL", EPOLL_CTL_MOD: "EPOLL_CTL_MOD"}[op]
+	name, ok := epollOps[op]
 	args := fmt.Sprintf("%d, %s, %d", epfd, name, fd)
 	if op != EPOLL_CTL_DEL {
 		args += ", " + flagString(event.Events, epollFlags)
@@ -104,24 +110,25 @@ func (p *Proc) EpollCtl(epfd, op, fd int, event EpollEvent) error {
 }
 
 func (ep *epoll) control(op, fd int, target *open, event EpollEvent) Errno {
-	i := slices.IndexFunc(ep.watches, func(w *watch) bool { return w.fd == fd && w.target == target })
+	// A file is watched by few: its own list is the short one.
+	i := slices.IndexFunc(target.watches, func(w *watch) bool { return w.fd == fd && w.ep == ep })
 	switch {
 	case op == EPOLL_CTL_ADD && i >= 0:
 		return EEXIST
 	case op != EPOLL_CTL_ADD && i < 0:
 		return ENOENT
 	case op == EPOLL_CTL_DEL:
-		ep.watches[i].remove()
+		target.watches[i].remove()
 		return 0
 	case op == EPOLL_CTL_MOD:
-		w := ep.watches[i]
+		w := target.watches[i]
 		target.waitQueue().EventUnregister(&w.entry)
 		w.event, w.off = event, false
 		w.register()
 		return 0
 	}
 	w := &watch{ep: ep, fd: fd, target: target, event: event}
-	ep.watches = append(ep.watches, w)
+	w.place = ep.watches.PushBack(w)
 	target.watches = append(target.watches, w)
 	w.register()
 	return 0
@@ -147,21 +154,27 @@ func (w *watch) now() int {
 
 // NotifyEvent implements [waiter.EventListener].
 func (w *watch) NotifyEvent(waiter.EventMask) {
-	if w.queued || w.off {
+	if w.queued != nil || w.off {
 		return
 	}
-	w.queued = true
-	w.ep.ready = append(w.ep.ready, w)
+	w.queued = w.ep.ready.PushBack(w)
 	w.ep.wq.Notify(waiter.ReadableEvents)
 }
 
 // remove takes the watch out of the interest list.
 func (w *watch) remove() {
 	w.target.waitQueue().EventUnregister(&w.entry)
-	is := func(o *watch) bool { return o == w }
-	w.ep.watches = slices.DeleteFunc(w.ep.watches, is)
-	w.ep.ready = slices.DeleteFunc(w.ep.ready, is)
-	w.target.watches = slices.DeleteFunc(w.target.watches, is)
+	w.ep.watches.Remove(w.place)
+	w.unqueue()
+	w.target.watches = slices.DeleteFunc(w.target.watches, func(o *watch) bool { return o == w })
+}
+
+// unqueue takes the watch off the ready list, if it is on it.
+func (w *watch) unqueue() {
+	if w.queued != nil {
+		w.ep.ready.Remove(w.queued)
+		w.queued = nil
+	}
 }
 
 // EpollWait waits until a watched file is ready, or for timeout, and returns at
@@ -198,21 +211,22 @@ func (p *Proc) EpollWait(epfd, maxEvents int, timeout time.Duration) ([]EpollEve
 // goes back to its end, so that all get their turn: epoll(7).
 func (ep *epoll) collect(limit int) []EpollEvent {
 	var got []EpollEvent
-	for n := len(ep.ready); n > 0 && len(got) < limit; n-- {
-		w := ep.ready[0]
-		ep.ready = ep.ready[1:]
-		w.queued = false
+	for n := ep.ready.Len(); n > 0 && len(got) < limit; n-- {
+		w := ep.ready.Front().Value.(*watch)
 		events := w.now()
 		if events == 0 {
+			w.unqueue()
 			continue
 		}
 		got = append(got, EpollEvent{Events: events, Data: w.event.Data})
 		switch {
 		case w.event.Events&EPOLLONESHOT != 0:
 			w.off = true
+			w.unqueue()
 		case w.event.Events&EPOLLET == 0:
-			w.queued = true
-			ep.ready = append(ep.ready, w)
+			ep.ready.MoveToBack(w.queued)
+		default:
+			w.unqueue()
 		}
 	}
 	return got
@@ -231,8 +245,8 @@ func epollResult(got []EpollEvent) string {
 
 // poll implements [file]: an epoll instance is readable when it has an event.
 func (ep *epoll) poll(events int) int {
-	for _, w := range ep.ready {
-		if w.now() != 0 {
+	for e := ep.ready.Front(); e != nil; e = e.Next() {
+		if e.Value.(*watch).now() != 0 {
 			return events & EPOLLIN
 		}
 	}
@@ -245,15 +259,15 @@ func (ep *epoll) waitQueue() *waiter.Queue { return &ep.wq }
 // describe implements [file].
 func (ep *epoll) describe() (trace.FD, bool) {
 	var fds []string
-	for _, w := range ep.watches {
-		fds = append(fds, itoa(w.fd))
+	for e := ep.watches.Front(); e != nil; e = e.Next() {
+		fds = append(fds, itoa(e.Value.(*watch).fd))
 	}
 	return trace.FD{Kind: "epoll", Note: "watches " + strings.Join(fds, ", ")}, true
 }
 
 // finish implements [file].
 func (ep *epoll) finish(*Proc, *call) {
-	for len(ep.watches) > 0 {
-		ep.watches[0].remove()
+	for ep.watches.Len() > 0 {
+		ep.watches.Front().Value.(*watch).remove()
 	}
 }

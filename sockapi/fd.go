@@ -1,6 +1,7 @@
 package sockapi
 
 import (
+	"math/bits"
 	"slices"
 
 	"fivetuple/trace"
@@ -52,14 +53,15 @@ type slot struct {
 
 // table is a descriptor table.
 type table struct {
-	slots []slot // index is the descriptor
-	free  int    // no free descriptor is below this
+	slots []slot   // index is the descriptor
+	used  []uint64 // a bit for each descriptor that is taken, as in Linux's fdtable
+	free  int      // no free descriptor is below this
 }
 
 // newTable is the table of a new process: 0, 1 and 2 are taken, by one file.
 func newTable() table {
 	std := slot{open: &open{file: devNull{}, refs: 3}}
-	return table{slots: []slot{std, std, std}, free: 3}
+	return table{slots: []slot{std, std, std}, used: []uint64{1<<3 - 1}, free: 3}
 }
 
 // get returns the description that fd names.
@@ -72,35 +74,43 @@ func (t *table) get(fd int) (*open, Errno) {
 
 // add puts o at the lowest free descriptor (POSIX 2.6).
 func (t *table) add(o *open, cloexec bool) (int, Errno) {
-	fd := t.free
-	for fd < len(t.slots) && t.slots[fd].open != nil {
-		fd++
+	i := t.free / 64
+	for i < len(t.used) && ^t.used[i] == 0 {
+		i++
+	}
+	fd := 64 * i
+	if i < len(t.used) {
+		fd += bits.TrailingZeros64(^t.used[i])
 	}
 	if fd >= maxFDs {
 		return -1, EMFILE
 	}
-	for fd >= len(t.slots) {
-		t.slots = append(t.slots, slot{})
-	}
-	t.slots[fd] = slot{o, cloexec}
+	t.set(fd, slot{o, cloexec})
 	t.free = fd + 1
-	o.refs++
 	return fd, 0
 }
 
 // put makes fd, which must be free, name o: dup2(2).
-func (t *table) put(fd int, o *open) {
+func (t *table) put(fd int, o *open) { t.set(fd, slot{open: o}) }
+
+// set fills a free slot.
+func (t *table) set(fd int, s slot) {
 	for fd >= len(t.slots) {
 		t.slots = append(t.slots, slot{})
 	}
-	t.slots[fd] = slot{open: o}
-	o.refs++
+	for fd/64 >= len(t.used) {
+		t.used = append(t.used, 0)
+	}
+	t.slots[fd] = s
+	t.used[fd/64] |= 1 << (fd % 64)
+	s.open.refs++
 }
 
 // remove takes fd out.
 func (t *table) remove(fd int) *open {
 	o := t.slots[fd].open
 	t.slots[fd] = slot{}
+	t.used[fd/64] &^= 1 << (fd % 64)
 	t.free = min(t.free, fd)
 	o.refs--
 	return o
@@ -108,7 +118,7 @@ func (t *table) remove(fd int) *open {
 
 // copyFor copies the table for a forked child.
 func (t *table) copyFor(child *Process) table {
-	c := table{slots: append([]slot(nil), t.slots...), free: t.free}
+	c := table{slots: append([]slot(nil), t.slots...), used: slices.Clone(t.used), free: t.free}
 	for fd, s := range c.slots {
 		if s.open != nil {
 			s.open.refs++

@@ -267,6 +267,7 @@ func (p *Proc) Listen(fd, backlog int) error {
 	errno = errnoOf(o.sock.ep.Listen(backlog + 1))
 	if errno == 0 {
 		o.sock.backlog, o.sock.shut = backlog, 0
+		o.sock.st.Listens(o.sock.ep)
 	}
 	return c.ret("0", errno)
 }

@@ -36,13 +36,21 @@ func (s *Stack) Sockets() []trace.Socket {
 	return out
 }
 
-// Listeners lists the TCP end points that listen, in no particular order.
+// Listens notes that a TCP end point has begun to listen.
+func (s *Stack) Listens(ep tcpip.Endpoint) {
+	s.track.endListeners()
+	if t := &s.track; !slices.Contains(t.listeners, ep) {
+		t.listeners = append(t.listeners, ep)
+	}
+}
+
+// Listeners lists the TCP end points that listen, in the order in which they
+// began to.
 func (s *Stack) Listeners() []trace.Socket {
+	s.track.endListeners()
 	var out []trace.Socket
-	for _, te := range s.net.RegisteredEndpoints() {
-		if ep, ok := te.(*tcp.Endpoint); ok && tcpState(ep) == trace.Listen {
-			out = append(out, s.Snapshot(ep))
-		}
+	for _, ep := range s.track.listeners {
+		out = append(out, s.Snapshot(ep))
 	}
 	return out
 }
@@ -82,6 +90,10 @@ func tcpInfo(ep Endpoint, ft trace.FiveTuple, in Internals) trace.TCPInfo {
 	if err := ep.GetSockOpt(&ti); err != nil {
 		return trace.TCPInfo{}
 	}
+	return infoOf(&ti, ft, in)
+}
+
+func infoOf(ti *tcpip.TCPInfoOption, ft trace.FiveTuple, in Internals) trace.TCPInfo {
 	return trace.TCPInfo{FiveTuple: ft, Cwnd: ti.SndCwnd, Ssthresh: ti.SndSsthresh,
 		SRTT: ti.RTT, RTTVar: ti.RTTVar, RTO: ti.RTO, CAState: caState(ti.CcState), MinRTT: in.MinRTT,
 		Unacked: in.Unacked, Sacked: in.Sacked, MSS: in.MSS, SndWnd: in.SndWnd, RcvWnd: in.RcvWnd,

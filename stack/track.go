@@ -32,14 +32,26 @@ type tracker struct {
 	all    []*tracked
 	byEP   map[tcpip.Endpoint]*tracked
 	owners map[tcpip.Endpoint]Owner // of any protocol
+
+	listeners []tcpip.Endpoint // and what has listened since endListeners
+	gone      int              // of all
+	sweepAt   int              // how long all may grow while nobody listens to the trace
+
+	raw tcpip.TCPInfoOption // of the one being looked at
 }
 
 type tracked struct {
 	ep    tcpip.Endpoint
 	tuple trace.FiveTuple // kept: netstack forgets it when the end point closes
 	state trace.TCPState
-	info  trace.TCPInfo
-	gone  bool
+	info  *reported // nil if none has been
+	gone  bool      // closed, and nobody's
+}
+
+// reported is what the trace was told of a sender, and netstack's variables then.
+type reported struct {
+	raw  tcpip.TCPInfoOption
+	info trace.TCPInfo
 }
 
 func (t *tracker) init(s *Stack) {
@@ -64,6 +76,9 @@ func (s *Stack) Own(ep tcpip.Endpoint, o Owner) {
 func (t *tracker) add(ep tcpip.Endpoint, state trace.TCPState) *tracked {
 	if e, ok := t.byEP[ep]; ok {
 		return e
+	}
+	if len(t.all) >= t.sweepAt && !t.s.sampling() {
+		t.sweep()
 	}
 	e := &tracked{ep: ep, state: state}
 	t.byEP[ep] = e
@@ -120,7 +135,7 @@ func (s *Stack) SampleTuple(ft trace.FiveTuple) {
 	}
 	// It is not registered any more: this packet may have ended it.
 	for _, e := range t.all {
-		if e.tuple.Local == ft.Local && e.tuple.Remote == ft.Remote {
+		if !e.gone && e.tuple.Local == ft.Local && e.tuple.Remote == ft.Remote {
 			t.sample(e)
 		}
 	}
@@ -142,7 +157,9 @@ func (s *Stack) SampleAll() {
 		return
 	}
 	for _, e := range s.track.all {
-		s.track.sample(e)
+		if !e.gone {
+			s.track.sample(e)
+		}
 	}
 	s.track.compact()
 }
@@ -152,37 +169,48 @@ func (s *Stack) sampling() bool { return s.cfg.Bus != nil && s.cfg.Bus.Enabled()
 func (t *tracker) sample(e *tracked) {
 	st := tcpState(e.ep)
 	if st == e.state && st == trace.Closed {
-		if _, owned := t.owners[e.ep]; !owned {
-			e.gone = true
-		}
+		t.forget(e)
 		return
 	}
-	if tuple := EndpointTuple(e.ep); tuple.Local.Port() != 0 {
-		if st == trace.Listen {
-			tuple.Remote = netip.AddrPort{}
-		}
-		e.tuple = tuple
+	if st != e.state || e.tuple.Local.Port() == 0 {
+		t.name(e, st)
 	}
-	origin := t.origin(e)
 	if st != e.state {
-		t.s.cfg.Bus.Emit(origin, &trace.State{FiveTuple: e.tuple, From: e.state, To: st})
+		t.s.cfg.Bus.Emit(t.origin(e), &trace.State{FiveTuple: e.tuple, From: e.state, To: st})
 		e.state = st
 	}
 	if st != trace.Closed && st != trace.Listen {
-		t.sampleInfo(e, origin)
+		t.sampleInfo(e)
 	}
 }
 
-// sampleInfo reports the sender's variables, if one that a congestion control
-// or a timer depends on has changed.
-func (t *tracker) sampleInfo(e *tracked, o trace.Origin) {
-	in, _ := InternalsOf(e.ep)
-	info := tcpInfo(e.ep, e.tuple, in)
-	if info.Cwnd == 0 || info.Key() == e.info.Key() {
+// name notes the five-tuple of an end point: it only changes with the state.
+func (t *tracker) name(e *tracked, st trace.TCPState) {
+	tuple := EndpointTuple(e.ep)
+	if tuple.Local.Port() == 0 {
 		return
 	}
-	e.info = info
-	t.s.cfg.Bus.Emit(o, &info)
+	if st == trace.Listen {
+		tuple.Remote = netip.AddrPort{}
+	}
+	e.tuple = tuple
+}
+
+// sampleInfo reports the sender's variables, if one that a congestion control
+// or a timer depends on has changed. Most often none has, and that is cheap to
+// see.
+func (t *tracker) sampleInfo(e *tracked) {
+	if err := e.ep.GetSockOpt(&t.raw); err != nil || t.raw.SndCwnd == 0 || e.info != nil && e.info.raw == t.raw {
+		return
+	}
+	in, _ := InternalsOf(e.ep)
+	now := &reported{raw: t.raw, info: infoOf(&t.raw, e.tuple, in)}
+	if e.info != nil && now.info.Key() == e.info.info.Key() {
+		e.info.raw = t.raw
+		return
+	}
+	e.info = now
+	t.s.cfg.Bus.Emit(t.origin(e), &now.info)
 }
 
 func (t *tracker) origin(e *tracked) trace.Origin {
@@ -192,14 +220,39 @@ func (t *tracker) origin(e *tracked) trace.Origin {
 	return trace.Origin{Host: t.s.cfg.Name}
 }
 
-// compact forgets what has closed and belongs to nobody.
+// forget gives up an end point that has closed, if it belongs to nobody.
+func (t *tracker) forget(e *tracked) {
+	if _, owned := t.owners[e.ep]; !owned {
+		delete(t.byEP, e.ep)
+		e.gone, e.ep = true, nil
+		t.gone++
+	}
+}
+
+// compact shortens the list when more than half of it is gone, so that to
+// forget one costs a constant time on average.
 func (t *tracker) compact() {
-	t.all = slices.DeleteFunc(t.all, func(e *tracked) bool {
-		if e.gone {
-			delete(t.byEP, e.ep)
+	if 2*t.gone > len(t.all) {
+		t.all, t.gone = slices.DeleteFunc(t.all, func(e *tracked) bool { return e.gone }), 0
+	}
+}
+
+// endListeners forgets what does not listen any more.
+func (t *tracker) endListeners() {
+	t.listeners = slices.DeleteFunc(t.listeners, func(ep tcpip.Endpoint) bool { return tcpState(ep) != trace.Listen })
+}
+
+// sweep forgets what sampling would have, had somebody listened: else every
+// connection of a run would be kept. The list may then double before the next
+// sweep.
+func (t *tracker) sweep() {
+	for _, e := range t.all {
+		if !e.gone && e.state == trace.Closed && tcpState(e.ep) == trace.Closed {
+			t.forget(e)
 		}
-		return e.gone
-	})
+	}
+	t.compact()
+	t.sweepAt = max(64, 2*len(t.all))
 }
 
 // caState names netstack's congestion state as Linux's tcp_info does.

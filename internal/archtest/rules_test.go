@@ -87,6 +87,10 @@ var rules = []rule{
 		why:   "makes the same socket calls on Linux and on sockapi, in a network namespace of its own",
 	},
 	{
+		pkg: "internal/scale", allow: []string{"sim/...", "sockapi", "trace"}, clock: true,
+		why: "measures how worlds with many connections behave, through the API that a Go test uses",
+	},
+	{
 		pkg: "internal", clock: true,
 		why: "tools of the repository: they run the product from outside and import none of it",
 	},
