@@ -119,7 +119,7 @@ func (s *socket) waitQueue() *waiter.Queue { return s.wq }
 
 // describe implements [file].
 func (s *socket) describe() (trace.FD, bool) {
-	return trace.FD{Kind: "socket", Socket: s.snapshot()}, true
+	return trace.FD{Kind: "socket", Socket: s.snapshot(), Options: s.setOptions()}, true
 }
 
 // address translates addr for bind. A family that the socket does not speak

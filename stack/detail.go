@@ -72,7 +72,7 @@ func remaining(due, now time.Duration) time.Duration {
 func (s *Stack) detail(ep tcpip.Endpoint, in Internals) trace.Detail {
 	o := ep.SocketOptions()
 	d := trace.Detail{ReuseAddr: o.GetReuseAddress(), ReusePort: o.GetReusePort(),
-		Mem: trace.SocketMem{RcvBuf: int(o.GetReceiveBufferSize()), SndBuf: int(o.GetSendBufferSize()), Queued: in.SndBufUsed}}
+		Mem: trace.SocketMem{RcvBuf: int(o.GetReceiveBufferSize()), SndBuf: int(o.GetSendBufferSize()), Queued: max(0, in.SndBufUsed)}}
 	t, ok := ep.(*tcp.Endpoint)
 	if !ok {
 		d.Mem.RcvAlloc, _ = ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption)

@@ -61,7 +61,7 @@ func (s *Stack) Snapshot(ep tcpip.Endpoint) trace.Socket {
 	}
 	k.RecvQ, _ = ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption)
 	if isTCP {
-		k.SendQ, k.Info = in.SndBufUsed, tcpInfo(ep, k.FiveTuple, in)
+		k.SendQ, k.Info = max(0, in.SndBufUsed), tcpInfo(ep, k.FiveTuple, in)
 	}
 	return k
 }
