@@ -82,7 +82,7 @@ func linuxSockets(t *testing.T) []trace.Socket {
 		return &unix.SockaddrInet6{Port: port, Addr: a.As16()}
 	}
 	open := func(family, typ int, local unix.Sockaddr, opts ...int) int {
-		fd, err := unix.Socket(family, typ, 0)
+		fd, err := unix.Socket(family, typ|unix.SOCK_CLOEXEC, 0)
 		require.NoError(t, err)
 		t.Cleanup(func() { unix.Close(fd) })
 		for i := 0; i < len(opts); i += 2 {
@@ -105,7 +105,7 @@ func linuxSockets(t *testing.T) []trace.Socket {
 
 	client := open(unix.AF_INET, unix.SOCK_STREAM, at("10.0.0.2", 40000), unix.SOL_SOCKET, unix.SO_KEEPALIVE)
 	require.NoError(t, unix.Connect(client, at("10.0.0.2", 80)))
-	conn, _, err := unix.Accept(listener)
+	conn, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC)
 	require.NoError(t, err)
 	_, err = unix.Write(conn, make([]byte, 500))
 	require.NoError(t, err)
