@@ -13,6 +13,7 @@ import (
 // Fields of netstack's that ss -o, -m and -e need, read as [Internals] are.
 var (
 	pathClosed     = fieldPath("closed")
+	pathCongestion = fieldPath("cc")
 	pathShut       = fieldPath("shutdownFlags")
 	pathRcvMem     = fieldPath("rcvMemUsed", "value")
 	pathTimeWait   = fieldPath("timeWaitTimer")
@@ -78,9 +79,8 @@ func (s *Stack) detail(ep tcpip.Endpoint, in Internals) trace.Detail {
 		d.Mem.RcvAlloc, _ = ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption)
 		return d
 	}
-	var cc tcpip.CongestionControlOption
-	if err := ep.GetSockOpt(&cc); err == nil {
-		d.Congestion = string(cc)
+	if v, ok := pathCongestion.in(t); ok {
+		d.Congestion = v.String() // GetSockOpt takes the end point's lock, and lets it work when it gives that back
 	}
 	shut := tcpip.ShutdownFlags(pathShut.int(t))
 	d.RcvShut, d.SndShut = shut&tcpip.ShutdownRead != 0, shut&tcpip.ShutdownWrite != 0
