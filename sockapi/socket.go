@@ -136,7 +136,7 @@ func (s *socket) describe() (trace.FD, bool) {
 		l := LinkAddr{Ifindex: int(local.NIC), Protocol: int(local.Port)}
 		return trace.FD{Kind: "packet", Note: typeName(s.typ) + " " + l.String()}, true
 	}
-	return trace.FD{Kind: "socket", Socket: s.snapshot()}, true
+	return trace.FD{Kind: "socket", Socket: s.snapshot(), Options: s.setOptions()}, true
 }
 
 // address translates addr for bind. A family that the socket does not speak

@@ -91,7 +91,7 @@ func (c *clock) NowMonotonic() tcpip.MonotonicTime {
 
 // AfterFunc implements [tcpip.Clock].
 func (c *clock) AfterFunc(d time.Duration, f func()) tcpip.Timer {
-	return c.c.AfterFunc(d, &Callback{c, f})
+	return c.arm(d, f)
 }
 
 // TimerName names the netstack timer whose callback f is, in the words of the

@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 
@@ -18,21 +17,11 @@ import (
 // connected, those in TIME-WAIT included, ordered by protocol, local and
 // remote address.
 func (s *Stack) Sockets() []trace.Socket {
-	seen := make(map[tcpip.Endpoint]bool)
 	var out []trace.Socket
-	for _, list := range [][]stack.TransportEndpoint{s.net.RegisteredEndpoints(), s.net.CleanupEndpoints()} {
-		for _, te := range list {
-			ep, ok := te.(tcpip.Endpoint)
-			if !ok || seen[ep] {
-				continue
-			}
-			seen[ep] = true
-			out = append(out, s.Snapshot(ep))
-		}
+	for _, ep := range s.registered() {
+		out = append(out, s.Snapshot(ep))
 	}
-	slices.SortFunc(out, func(a, b trace.Socket) int {
-		return cmp.Or(cmp.Compare(a.Proto, b.Proto), a.Local.Compare(b.Local), a.Remote.Compare(b.Remote))
-	})
+	slices.SortFunc(out, compareSockets)
 	return out
 }
 
@@ -70,6 +59,7 @@ func (s *Stack) Snapshot(ep tcpip.Endpoint) trace.Socket {
 		k.Holders = owner.Holders()
 	}
 	in, isTCP := InternalsOf(ep)
+	k.Detail = s.detail(ep, in)
 	if k.State == trace.Listen {
 		k.Remote, k.RecvQ = netip.AddrPort{}, in.AcceptQueue
 		if owner != nil {
@@ -79,7 +69,7 @@ func (s *Stack) Snapshot(ep tcpip.Endpoint) trace.Socket {
 	}
 	k.RecvQ, _ = ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption)
 	if isTCP {
-		k.SendQ, k.Info = in.SndBufUsed, tcpInfo(ep, k.FiveTuple, in)
+		k.SendQ, k.Info = max(0, in.SndBufUsed), tcpInfo(ep, k.FiveTuple, in)
 	}
 	return k
 }

@@ -19,6 +19,8 @@ type Socket struct {
 	Holders []Origin
 	// Info holds a TCP sender's variables; its Cwnd is 0 where there are none.
 	Info TCPInfo
+	// Detail is the rest of what ss shows.
+	Detail
 }
 
 // FD is a snapshot of one descriptor of a process.
@@ -29,5 +31,6 @@ type FD struct {
 	Refs     int    // descriptors that name the same open file, this one included
 	NonBlock bool
 	CloExec  bool
+	Options  []string // the options that were set, "SO_REUSEADDR=1"
 	Socket
 }

@@ -79,6 +79,7 @@ What was captured until then is a valid file in every case.`,
 	cmd.SetFlagErrorFunc(flagError)
 	cmd.SetHelpCommand(helpCommand())
 	cmd.CompletionOptions.HiddenDefaultCmd = true
+	cmd.AddCommand(ssCommand(), portsCommand(), fdsCommand(), lookupCommand())
 	cmd.AddCommand(runCommand(), listCommand(), testCommand(), upCommand(), optionsCommand(), callsCommand())
 	return cmd
 }

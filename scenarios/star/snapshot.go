@@ -6,25 +6,26 @@ import (
 	"strings"
 
 	"fivetuple/internal/spell"
+	"fivetuple/internal/ss"
 	"fivetuple/trace"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
 )
 
-// sockets(state, proto, local, remote, process) lists the host's sockets as
-// ss -a does, those that match all that is given.
+// sockets(state, proto, local, remote, process, filter) lists the host's sockets
+// as ss -a does, those that match all that is given.
 func (v *hostValue) sockets(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var f socketFilter
 	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "state?", &f.state, "proto?", &f.proto,
-		"local?", &f.local, "remote?", &f.remote, "process?", &f.process); err != nil {
+		"local?", &f.local, "remote?", &f.remote, "process?", &f.process, "filter?", &f.expr); err != nil {
 		return nil, err
 	}
 	if err := f.check(); err != nil {
 		return nil, err
 	}
 	var out []starlark.Value
-	for _, s := range v.h.Sockets() {
+	for _, s := range f.choose(v.h) {
 		if f.matches(s) {
 			out = append(out, socketStruct(s))
 		}
@@ -47,10 +48,17 @@ func (v *hostValue) fds(_ *starlark.Thread, b *starlark.Builtin, args starlark.T
 	return fdList(fds), nil
 }
 
-type socketFilter struct{ state, proto, local, remote, process string }
+type socketFilter struct {
+	state, proto, local, remote, process, expr string
+	parsed                                     *ss.Filter
+}
 
 // check refuses a state that no socket can have: it would never match.
 func (f *socketFilter) check() error {
+	var err error
+	if f.parsed, err = ss.ParseFilter(f.expr); err != nil {
+		return fmt.Errorf("sockets: %w", err)
+	}
 	f.state = strings.ToUpper(f.state)
 	if f.state == "" {
 		return nil

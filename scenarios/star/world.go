@@ -156,6 +156,7 @@ func (r *runner) hostValue(h *sim.Host) *hostValue {
 	v.typ, v.name = "host", h.Name()
 	v.methods = map[string]builtin{
 		"spawn": v.spawn, "sockets": v.sockets, "lookup": v.lookup, "fds": v.fds, "route": v.route,
+		"ss": v.ss, "ports": v.ports,
 	}
 	v.fields = map[string]func() starlark.Value{"name": stringField(h.Name()), "addr": v.addr, "addrs": v.addrs}
 	r.hosts = append(r.hosts, v)

@@ -45,6 +45,10 @@ type fdJSON struct {
 	Refs     int    `json:"refs"` // descriptors that share the open file
 	NonBlock bool   `json:"nonblock,omitempty"`
 	CloExec  bool   `json:"cloexec,omitempty"`
+	Kind     string `json:"kind,omitempty"` // of what is no socket: "epoll"
+	Note     string `json:"note,omitempty"`
+	// Options are those that were set, "SO_REUSEADDR=1".
+	Options []string `json:"options,omitempty"`
 	socketJSON
 }
 
@@ -63,8 +67,12 @@ func FDsJSON(w io.Writer, procs []ProcessFDs) error {
 	for _, p := range procs {
 		for i := range p.FDs {
 			f := &p.FDs[i]
-			out = append(out, fdJSON{Host: p.Host, Proc: p.Name, PID: p.PID, FD: f.Num, Refs: f.Refs,
-				NonBlock: f.NonBlock, CloExec: f.CloExec, socketJSON: socketOf(&f.Socket)})
+			j := fdJSON{Host: p.Host, Proc: p.Name, PID: p.PID, FD: f.Num, Refs: f.Refs,
+				NonBlock: f.NonBlock, CloExec: f.CloExec, Options: f.Options, socketJSON: socketOf(&f.Socket)}
+			if f.Kind != "socket" {
+				j.Kind, j.Note = f.Kind, f.Note
+			}
+			out = append(out, j)
 		}
 	}
 	return encode(w, out)

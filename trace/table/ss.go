@@ -40,7 +40,7 @@ func SS(w io.Writer, socks []trace.Socket, opt SSOptions) error {
 		c.add(row...)
 		if opt.Extended && k.Info.Cwnd > 0 {
 			n := len(c.rows) - 1
-			c.below[n] = append(c.below[n], "\t "+infoLine(&k.Info))
+			c.below[n] = append(c.below[n], "\t "+infoLine(&k.Info, ""))
 		}
 	}
 	return c.joined().writeTo(w)
@@ -114,7 +114,8 @@ func users(holders []trace.Origin) string {
 const unlimited = math.MaxInt32
 
 // infoLine is the second line of ss -i, as far as the trace knows its fields.
-func infoLine(t *trace.TCPInfo) string {
+// cc names the congestion control; "" leaves it out.
+func infoLine(t *trace.TCPInfo, cc string) string {
 	var parts []string
 	add := func(show bool, format string, args ...any) {
 		if show {
@@ -123,6 +124,7 @@ func infoLine(t *trace.TCPInfo) string {
 	}
 	add(t.Timestamps, "ts")
 	add(t.SACK, "sack")
+	add(cc != "", "%s", cc)
 	add(t.SndWScale > 0 || t.RcvWScale > 0, "wscale:%d,%d", t.SndWScale, t.RcvWScale)
 	add(t.RTO > 0, "rto:%s", millis(t.RTO))
 	add(t.SRTT > 0, "rtt:%s/%s", millis(t.SRTT), millis(t.RTTVar))
