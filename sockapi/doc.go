@@ -9,6 +9,7 @@
 //	Option  one row of the table of socket options
 //	Kernel  what a process needs of the world it lives in
 //	Parker  how one thread waits: the only thing that differs between clocks
+//	Net     package net's Dial and Listen, on the calls of a process
 //
 // A call either returns at once or parks its thread; block, in block.go, is the
 // only place that waits. Descriptors are the lowest free numbers; 0 to 2 are

@@ -24,6 +24,10 @@ type Kernel interface {
 	// packets that the call sent onto their links, and reports the state
 	// changes of ep, if it is not nil, or of all end points.
 	AfterCall(ep stack.Endpoint, all bool)
+	// Running is the thread that is running; nil if none is.
+	Running() *Proc
+	// Epoch is the wall-clock time at the start of the run.
+	Epoch() time.Time
 	// Start runs fn as a new thread of p's process: p.Thread is its number.
 	Start(p *Proc, fn func(*Proc) error) Parker
 }
@@ -58,6 +62,7 @@ type Proc struct {
 	// Thread is the thread's number in its process; 0 is the first.
 	Thread  int
 	parker  Parker
+	limit   *limit          // ends its waits; nil: nothing does
 	waiting *call           // the call it is blocked in
 	current call            // the call in progress: a thread makes one at a time
 	entry   [1]waiter.Entry // registers current where it waits for one thing
