@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 
@@ -68,6 +69,14 @@ func (d *Device) Link() *Link { return d.link }
 func (d *Device) Inject(packet []byte) {
 	d.w.bus.SetCause(0)
 	d.in.send(stack.NewPacket(packet))
+}
+
+// Post is Inject for other goroutines: see [World.Post].
+func (d *Device) Post(ctx context.Context, packet []byte) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	return d.w.post(ctx.Done(), post{f: func() { d.Inject(packet) }})
 }
 
 func (d *Device) host() string      { return d.cfg.Peer }

@@ -45,7 +45,10 @@ type World struct {
 	calls   uint64
 	packets uint64
 	failed  []error
-	posts   chan func() // see RunPaced
+	posts   chan post // see RunPaced
+	nets    []outsideNet
+	over    chan struct{} // closed: no thread of nets runs any more
+	ended   bool          // over is closed
 	closed  bool
 }
 
@@ -57,7 +60,7 @@ func New(cfg Config) *World {
 	if cfg.MaxEvents == 0 {
 		cfg.MaxEvents = DefaultMaxEvents
 	}
-	w := &World{cfg: cfg, posts: make(chan func(), 256)}
+	w := &World{cfg: cfg, posts: make(chan post, 256), over: make(chan struct{})}
 	w.bus.Clock = func() time.Duration { return w.loop.now }
 	return w
 }
@@ -221,6 +224,7 @@ func (w *World) flushAll() {
 // its peers see a FIN or a RST instead of silence. What is due at this instant
 // still happens; the world may be run on, for the rest.
 func (w *World) Hangup() {
+	w.endNets()
 	for _, t := range slices.Clone(w.threads) {
 		t.kill()
 	}
@@ -244,6 +248,7 @@ func (w *World) Close() {
 		return
 	}
 	w.closed = true
+	w.endNets()
 	for _, t := range slices.Clone(w.threads) {
 		t.kill()
 	}
