@@ -119,14 +119,15 @@ func (w *World) pacedDone(limit Limit) bool {
 
 // untilNext is how long there is nothing to do.
 func (w *World) untilNext(start time.Time, limit Limit) time.Duration {
-	wait := time.Hour
-	if next := w.loop.peek(); next != nil {
-		wait = min(wait, next.at-time.Since(start))
+	wait, now := time.Hour, time.Since(start)
+	next := w.loop.peek()
+	if next != nil {
+		wait = min(wait, next.at-now)
 	}
 	if !limit.quiet {
-		wait = min(wait, limit.until-time.Since(start))
-		if wait <= 0 {
-			w.loop.now = max(w.loop.now, min(limit.until, time.Since(start)))
+		wait = min(wait, limit.until-now)
+		if limit.until <= now && (next == nil || next.at > limit.until) {
+			w.loop.now = max(w.loop.now, limit.until)
 		}
 	}
 	return max(wait, 0)
