@@ -273,13 +273,7 @@ func TestNetRunEnds(t *testing.T) {
 				"write":  func() error { _, err := io.Copy(s, zeros{}); return err },
 				"accept": func() error { _, err := l.Accept(); return err },
 				"dial":   func() error { _, err := p.a.Dial("tcp", "10.0.0.9:80"); return err },
-				"udp": func() error {
-					u, err := p.a.ListenPacket("udp", ":0")
-					if err == nil {
-						_, _, err = u.ReadFrom(make([]byte, 1))
-					}
-					return err
-				},
+				"udp":    func() error { return receive(p.a) },
 			}
 			ends := make(chan error, len(ops))
 			for _, op := range ops {
@@ -300,20 +294,76 @@ func TestNetRunEnds(t *testing.T) {
 	}
 }
 
-// TestNetNeverRun: without a run, operations wait; the world's Close ends them.
+// TestNetNeverRun: without a run, operations wait; the world's end lets them go.
 func TestNetNeverRun(t *testing.T) {
+	for name, end := range map[string]func(*lab){
+		"Close":  func(l *lab) { l.Close() },
+		"Hangup": func(l *lab) { l.Hangup() },
+		"a run that was cancelled before": func(l *lab) {
+			ctx, cancel := context.WithCancel(context.Background())
+			cancel()
+			require.NoError(t, l.RunPaced(ctx, sim.Forever))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, sim.Config{})
+			h := l.host("h", "10.0.0.1/24")
+			n := h.Net("never")
+			ends := make(chan error)
+			for range 500 { // more than can be posted
+				go func() { ends <- receive(n) }()
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			go func() { _, err := n.DialContext(ctx, "tcp", ":80"); ends <- err }()
+			cancel()
+			require.ErrorIs(t, <-ends, context.Canceled)
+			end(l)
+			for range 500 {
+				require.ErrorIs(t, <-ends, net.ErrClosed)
+			}
+			_, err := n.Dial("tcp", ":80")
+			require.ErrorIs(t, err, net.ErrClosed)
+			_, err = h.Net("late").Listen("tcp", ":80")
+			require.ErrorIs(t, err, net.ErrClosed)
+		})
+	}
+}
+
+// TestNetGoesOn: operations wait from one run to the next.
+func TestNetGoesOn(t *testing.T) {
 	l := newLab(t, sim.Config{})
-	n := l.host("h", "10.0.0.1/24").Net("never")
+	n := l.host("h", "10.0.0.1/24").Net("n")
 	ends := make(chan error)
-	go func() { _, err := n.Listen("tcp", ":80"); ends <- err }()
+	go func() {
+		ls, err := n.Listen("tcp", ":80")
+		if err == nil {
+			_, err = ls.Accept()
+		}
+		ends <- err
+	}()
+	require.NoError(t, l.RunPaced(context.Background(), sim.Until(ms)))
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	_, err := n.DialContext(ctx, "tcp", ":80")
-	require.ErrorIs(t, err, context.Canceled)
-	l.Close()
-	require.ErrorIs(t, <-ends, net.ErrClosed)
-	_, err = n.Dial("tcp", ":80")
-	require.ErrorIs(t, err, net.ErrClosed)
+	go func() {
+		for {
+			if c, err := n.Dial("tcp", ":80"); err == nil { // once it listens
+				_ = c.Close()
+				return
+			}
+		}
+	}()
+	var err error
+	go func() { err = <-ends; cancel() }()
+	require.NoError(t, l.RunPaced(ctx, sim.Forever))
+	require.NoError(t, err)
+}
+
+// receive waits for a datagram that nobody sends.
+func receive(n *sockapi.Net) error {
+	u, err := n.ListenPacket("udp", ":0")
+	if err == nil {
+		_, _, err = u.ReadFrom(make([]byte, 1))
+	}
+	return err
 }
 
 // zeros never ends.

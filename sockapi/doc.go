@@ -17,7 +17,8 @@
 // it, and what a descriptor names is shared by dup and fork until the last one
 // is closed and no call is in progress on it.
 //
-// Ownership: a process belongs to the goroutine that runs its world. netstack's
+// Ownership: a process belongs to the goroutine that runs its world; other ones
+// reach it through a [Net] that was made for them. netstack's
 // worker touches it in one way: it calls [Parker.Wake], while that goroutine
 // waits in stack.Settle.
 package sockapi
