@@ -10,13 +10,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
-// fileEnv is how large a file TestUpFiles downloads, in MiB; 1024 takes some
-// seconds.
+// fileEnv is how large a file TestUpFiles downloads, in MiB: see
+// docs/benchmarks.md.
 const fileEnv = "FIVETUPLE_FILE_MB"
 
 // sparseFile makes a file of size bytes with random ones in pages here and
@@ -62,10 +61,7 @@ func TestUpFiles(t *testing.T) {
 
 	p := start(t, dir, "fivetuple", upArgs("-q", "--files", dir)...)
 	p.await("; files of " + dir + " on port 80")
-	began := time.Now()
 	tool(t, nil, "curl", "-sSf", "--max-time", "600", "-o", filepath.Join(dir, "got"), "http://"+lab4+"/large")
-	took := time.Since(began)
-	t.Logf("%d MiB in %v: %.0f MB/s", size>>20, took.Round(time.Millisecond), float64(size)/1e6/took.Seconds())
 	got, err := os.Open(filepath.Join(dir, "got"))
 	require.NoError(t, err)
 	defer got.Close()
