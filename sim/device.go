@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 
@@ -20,8 +21,8 @@ type DeviceConfig struct {
 	Addrs []netip.Prefix
 	// Out impairs packets that leave the world, In those that enter it.
 	Out, In netem.Config
-	// Write takes a packet that has reached the device; the packet belongs to
-	// it. An error is a warning in the trace: the packet is lost.
+	// Write takes a packet that has reached the device; it may not keep the
+	// slice. An error is a warning in the trace: the packet is lost.
 	Write func(packet []byte) error
 }
 
@@ -32,6 +33,7 @@ type Device struct {
 	w    *World
 	in   *pipe
 	link *Link
+	out  []byte // the packet that is being written
 }
 
 // AttachDevice links the host to the outside. Packets for anywhere else go
@@ -70,6 +72,14 @@ func (d *Device) Inject(packet []byte) {
 	d.in.send(stack.NewPacket(packet))
 }
 
+// Post is Inject for other goroutines: see [World.Post].
+func (d *Device) Post(ctx context.Context, packet []byte) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	return d.w.post(ctx.Done(), post{f: func() { d.Inject(packet) }})
+}
+
 func (d *Device) host() string      { return d.cfg.Peer }
 func (d *Device) name() string      { return d.cfg.Name }
 func (d *Device) ethernet() bool    { return false }
@@ -82,7 +92,8 @@ func (d *Device) owner(*trace.Summary, bool) trace.Origin { return trace.Origin{
 // receive hands a packet to the outside.
 func (d *Device) receive(f *flight) {
 	f.delivered(d.w)
-	err := d.cfg.Write(f.pkt.Bytes())
+	d.out = f.pkt.AppendTo(d.out[:0])
+	err := d.cfg.Write(d.out)
 	f.pkt.Release()
 	if err != nil {
 		d.w.bus.Emit(trace.Origin{Host: d.cfg.Peer}, &trace.Warning{Text: fmt.Sprintf("device %s: packet lost: %v", d.cfg.Name, err)})

@@ -22,5 +22,6 @@
 //
 // Ownership: everything reachable from a World belongs to the goroutine that
 // runs it. netstack's workers run only inside stack.Settle, while that
-// goroutine waits. Other goroutines may call [World.Post] and nothing else.
+// goroutine waits. Other goroutines may call [World.Post], [Device.Post] and what
+// [Host.Net] returns, and nothing else.
 package sim

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"fivetuple/sim/netem"
 	"fivetuple/sockapi"
@@ -124,6 +125,17 @@ func (h *Host) NextPID() int {
 	h.pids++
 	return h.pids
 }
+
+// Running implements [sockapi.Kernel].
+func (h *Host) Running() *sockapi.Proc {
+	if h.w.current == nil {
+		return nil
+	}
+	return h.w.current.p
+}
+
+// Epoch implements [sockapi.Kernel].
+func (h *Host) Epoch() time.Time { return h.w.cfg.Epoch }
 
 // AfterCall implements [sockapi.Kernel].
 func (h *Host) AfterCall(ep stack.Endpoint, all bool) { h.flush(ep, all) }

@@ -10,7 +10,7 @@ import (
 // in the package takes time as it is told.
 
 // Forever is the limit of a run that ends with its context.
-var Forever = Limit{until: 1<<63 - 1}
+var Forever = Limit{until: forever}
 
 // Post hands f to the world's goroutine, which runs it at the wall-clock
 // instant at which it takes it: an input of the run, like a packet. It blocks
@@ -20,13 +20,50 @@ func (w *World) Post(ctx context.Context, f func()) bool {
 	if ctx.Err() != nil {
 		return false // select would choose at random
 	}
+	return w.post(ctx.Done(), post{f: f, any: true})
+}
+
+// post is a call from outside.
+type post struct {
+	f   func()
+	any bool // it may have done anything to any host; else it made threads ready or sent packets
+}
+
+func (w *World) post(cancel <-chan struct{}, p post) bool {
 	select {
-	case w.posts <- f:
+	case w.posts <- p:
 		return true
-	case <-ctx.Done():
+	case <-cancel:
 		return false
 	}
 }
+
+// outside implements [sockapi.Outside].
+type outside struct{ w *World }
+
+func (o outside) Post(cancel <-chan struct{}, f func()) bool {
+	select {
+	case o.w.posts <- post{f: f}:
+		return true
+	case <-cancel:
+		return false
+	case <-o.w.over:
+		return false
+	}
+}
+
+func (o outside) Over() <-chan struct{} { return o.w.over }
+func (o outside) Now() time.Time        { return time.Now() }
+
+func (o outside) At(t time.Time) time.Duration {
+	d := time.Until(t)
+	if d > forever-o.w.loop.now {
+		return forever
+	}
+	return o.w.loop.now + d
+}
+
+const forever = time.Duration(1<<63 - 1)
 
 // RunPaced runs the world in step with the wall clock: one second takes one
 // second. It ends when ctx is done (which is no error), when a process fails,
@@ -39,6 +76,7 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 	start := time.Now().Add(-w.loop.now)
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
+	defer w.endNetsAfter(ctx)
 	w.resumeReady()
 	for len(w.failed) == 0 && !w.pacedDone(limit) {
 		if next := w.loop.peek(); next != nil && next.at <= time.Since(start) {
@@ -58,8 +96,8 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case f := <-w.posts:
-			w.run(start, f)
+		case p := <-w.posts:
+			w.run(start, p)
 		case <-alarm.C:
 		}
 	}
@@ -81,14 +119,15 @@ func (w *World) pacedDone(limit Limit) bool {
 
 // untilNext is how long there is nothing to do.
 func (w *World) untilNext(start time.Time, limit Limit) time.Duration {
-	wait := time.Hour
-	if next := w.loop.peek(); next != nil {
-		wait = min(wait, next.at-time.Since(start))
+	wait, now := time.Hour, time.Since(start)
+	next := w.loop.peek()
+	if next != nil {
+		wait = min(wait, next.at-now)
 	}
 	if !limit.quiet {
-		wait = min(wait, limit.until-time.Since(start))
-		if wait <= 0 {
-			w.loop.now = max(w.loop.now, min(limit.until, time.Since(start)))
+		wait = min(wait, limit.until-now)
+		if limit.until <= now && (next == nil || next.at > limit.until) {
+			w.loop.now = max(w.loop.now, limit.until)
 		}
 	}
 	return max(wait, 0)
@@ -97,8 +136,8 @@ func (w *World) untilNext(start time.Time, limit Limit) time.Duration {
 // takePost runs one posted call, if there is one.
 func (w *World) takePost(start time.Time) bool {
 	select {
-	case f := <-w.posts:
-		w.run(start, f)
+	case p := <-w.posts:
+		w.run(start, p)
 		return true
 	default:
 		return false
@@ -111,14 +150,16 @@ func (w *World) takePost(start time.Time) bool {
 const maxPosts = 64
 
 // run runs a posted call now, or just before the next event if that is overdue.
-func (w *World) run(start time.Time, f func()) {
+func (w *World) run(start time.Time, p post) {
 	now := time.Since(start)
 	if next := w.loop.peek(); next != nil {
 		now = min(now, next.at)
 	}
 	w.loop.now = max(w.loop.now, now)
 	w.bus.SetCause(0)
-	f()
-	w.flushAll()
+	p.f()
+	if p.any {
+		w.flushAll()
+	}
 	w.resumeReady()
 }

@@ -47,7 +47,10 @@ type World struct {
 	packets uint64
 	failed  []error
 	netdb   *sockapi.Netdb
-	posts   chan func() // see RunPaced
+	posts   chan post // see RunPaced
+	nets    []outsideNet
+	over    chan struct{} // closed: no thread of nets runs any more
+	ended   bool          // over is closed
 	closed  bool
 }
 
@@ -59,7 +62,7 @@ func New(cfg Config) *World {
 	if cfg.MaxEvents == 0 {
 		cfg.MaxEvents = DefaultMaxEvents
 	}
-	w := &World{cfg: cfg, netdb: sockapi.NewNetdb(), posts: make(chan func(), 256),
+	w := &World{cfg: cfg, netdb: sockapi.NewNetdb(), posts: make(chan post, 256), over: make(chan struct{}),
 		threads: roster[*thread]{over: func(t *thread) bool { return t.done }}}
 	w.bus.Clock = func() time.Duration { return w.loop.now }
 	return w
@@ -228,6 +231,7 @@ func (w *World) flushAll() {
 // its peers see a FIN or a RST instead of silence. What is due at this instant
 // still happens; the world may be run on, for the rest.
 func (w *World) Hangup() {
+	w.endNets()
 	for _, t := range w.threads.all() {
 		t.kill()
 	}
@@ -252,6 +256,7 @@ func (w *World) Close() {
 		return
 	}
 	w.closed = true
+	w.endNets()
 	for _, t := range w.threads.all() {
 		t.kill()
 	}

@@ -21,9 +21,10 @@ type wait struct {
 // block runs try until it stops returning EAGAIN, parking the thread in
 // between until one of on is notified. It returns EAGAIN when deadline passes.
 // A deadline that has passed already means: do not wait. It is the only place
-// in this package that waits for the network.
+// in this package that waits for the network. The thread's limit, if it has one,
+// ends the wait as the deadline does, whoever moves it meanwhile.
 func (c *call) block(deadline time.Duration, try func() Errno, on ...wait) Errno {
-	if errno := try(); errno != EAGAIN || c.passed(deadline) {
+	if errno := try(); errno != EAGAIN || c.passed(c.p.limit.before(deadline)) {
 		return errno
 	}
 	entries := c.p.entry[:]
@@ -37,8 +38,8 @@ func (c *call) block(deadline time.Duration, try func() Errno, on ...wait) Errno
 	}
 	for {
 		c.blocks()
-		woken := c.p.parker.Park(deadline)
-		if errno := try(); errno != EAGAIN || !woken {
+		woken := c.p.parker.Park(c.p.limit.before(deadline))
+		if errno := try(); errno != EAGAIN || !woken || c.p.limit.passed(c.p.Now()) {
 			return errno
 		}
 	}

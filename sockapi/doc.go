@@ -9,6 +9,7 @@
 //	Option  one row of the table of socket options
 //	Kernel  what a process needs of the world it lives in
 //	Parker  how one thread waits: the only thing that differs between clocks
+//	Net     package net's Dial and Listen, on the calls of a process
 //
 // A call either returns at once or parks its thread; block, in block.go, is the
 // only place that waits. Descriptors are the lowest free numbers; 0 to 2 are
@@ -16,7 +17,8 @@
 // it, and what a descriptor names is shared by dup and fork until the last one
 // is closed and no call is in progress on it.
 //
-// Ownership: a process belongs to the goroutine that runs its world. netstack's
+// Ownership: a process belongs to the goroutine that runs its world; other ones
+// reach it through a [Net] that was made for them. netstack's
 // worker touches it in one way: it calls [Parker.Wake], while that goroutine
 // waits in stack.Settle.
 package sockapi

@@ -28,6 +28,10 @@ type Kernel interface {
 	Netdb() *Netdb
 	// EndOthers ends the threads of p's process but p: a signal, execve.
 	EndOthers(p *Proc)
+	// Running is the thread that is running; nil if none is.
+	Running() *Proc
+	// Epoch is the wall-clock time at the start of the run.
+	Epoch() time.Time
 	// Start runs fn as a new thread of p's process: p.Thread is its number.
 	Start(p *Proc, fn func(*Proc) error) Parker
 }
@@ -64,6 +68,7 @@ type Proc struct {
 	// Thread is the thread's number in its process; 0 is the first.
 	Thread  int
 	parker  Parker
+	limit   *limit          // ends its waits; nil: nothing does
 	waiting *call           // the call it is blocked in
 	current call            // the call in progress: a thread makes one at a time
 	entry   [1]waiter.Entry // registers current where it waits for one thing

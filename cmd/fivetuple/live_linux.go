@@ -20,7 +20,7 @@ import (
 )
 
 // live is a running `fivetuple up`. Its world belongs to the goroutine of run;
-// the device's reader and the ticker that flushes post to it.
+// the device's reader, the ticker that flushes and the file server post to it.
 type live struct {
 	*upConfig
 	world *sim.World
@@ -29,6 +29,8 @@ type live struct {
 	dev   *sim.Device
 	lad   *ladder.Ladder
 	text  io.Writer
+
+	complaints io.Writer // standard error
 }
 
 // setUp makes device, world and outputs, in this order: without the device,
@@ -142,7 +144,7 @@ func (l *live) readDevice(ctx context.Context) {
 			return
 		}
 		packet := append([]byte(nil), buf[:n]...)
-		if !l.world.Post(ctx, func() { l.dev.Inject(packet) }) {
+		if !l.dev.Post(ctx, packet) {
 			return
 		}
 	}

@@ -17,11 +17,11 @@ import (
 
 // upFlags is what `fivetuple up` was asked for, as it was typed.
 type upFlags struct {
-	tun, serve, scenario, name, duration string
-	addrs, hostAddrs                     []string
-	mtu                                  int
-	seed                                 uint64
-	out                                  outputs
+	tun, serve, files, scenario, name, duration string
+	addrs, hostAddrs                            []string
+	mtu                                         int
+	seed                                        uint64
+	out                                         outputs
 }
 
 // upConfig is the same, checked.
@@ -31,6 +31,7 @@ type upConfig struct {
 	seed             uint64
 	addrs, hostAddrs []netip.Prefix
 	serve            []service
+	files            string         // directory to serve; "": none
 	script           *star.Scenario // nil: serve until told to stop
 	duration         time.Duration  // 0: no limit
 	out              *outputs
@@ -53,6 +54,7 @@ something failed, 2 if the command line is wrong or the device cannot be made,
 130 (143) if SIGINT (SIGTERM) ended a scenario early.`,
 		Example: `  sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --serve echo,http
   curl http://10.77.0.2/
+  sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --files .
   sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --scenario client.star`,
 		Args: exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -74,6 +76,7 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringArrayVar(&u.hostAddrs, "host-addr", nil, "address of Linux's end of the device, as 10.77.0.1/24; may be repeated")
 	f.IntVar(&u.mtu, "mtu", tun.DefaultMTU, "largest packet in `bytes`")
 	f.StringVar(&u.serve, "serve", "", "built-in `services`, separated by commas")
+	f.StringVar(&u.files, "files", "", "serve this `directory` with Go's net/http, on port 80, or 8080 beside the http service")
 	f.StringVar(&u.scenario, "scenario", "", "run this `scenario` here: host(\"lab\") is the host with the device")
 	f.StringVar(&u.duration, "duration", "", "end by itself after this `time`, as 10s")
 	f.StringVar(&u.name, "host", "lab", "`name` of the host in the trace")
@@ -84,7 +87,7 @@ func (u *upFlags) define(cmd *cobra.Command) {
 // check reads the flags. Everything that is wrong with them is found before
 // anything is made.
 func (u *upFlags) check() (c *upConfig, err error) {
-	c = &upConfig{tun: tun.Config{Name: u.tun, MTU: u.mtu}, name: u.name, seed: u.seed, out: &u.out}
+	c = &upConfig{tun: tun.Config{Name: u.tun, MTU: u.mtu}, name: u.name, seed: u.seed, files: u.files, out: &u.out}
 	if err := c.out.check(); err != nil {
 		return nil, err
 	}
@@ -98,6 +101,9 @@ func (u *upFlags) check() (c *upConfig, err error) {
 		return nil, err
 	}
 	if c.serve, err = chooseServices(u.serve); err != nil {
+		return nil, err
+	}
+	if err := checkFiles(u.files); err != nil {
 		return nil, err
 	}
 	if u.duration != "" {
@@ -168,7 +174,7 @@ func neighbor(p netip.Prefix) netip.Prefix {
 
 // run brings everything up, runs it until its end, and takes it down.
 func (c *upConfig) run(cmd *cobra.Command) (err error) {
-	l := &live{upConfig: c}
+	l := &live{upConfig: c, complaints: cmd.ErrOrStderr()}
 	defer func() { err = errors.Join(err, l.close()) }()
 	if err := l.setUp(cmd); err != nil {
 		return err
@@ -176,13 +182,17 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	for _, s := range c.serve {
 		s.spawn(l.host, l.world.Epoch())
 	}
-	// Services are bound by then: processes run before the first event.
-	l.world.At(0, func() { fmt.Fprintln(cmd.ErrOrStderr(), c.ready(l.tun.Name())) })
+	ready := func() { fmt.Fprintln(cmd.ErrOrStderr(), c.ready(l.tun.Name())) }
 	ctx, cancel := context.WithCancel(cmd.Context())
 	defer cancel()
 	if c.duration > 0 {
 		ctx, cancel = context.WithTimeoutCause(ctx, c.duration, errDuration)
 		defer cancel()
+	}
+	if c.files == "" {
+		l.world.At(0, ready) // services are bound by then: processes run before the first event
+	} else {
+		go l.serveFiles(ctx, l.host.Net("files"), ready)
 	}
 	go l.readDevice(ctx)
 	go l.flushOften(ctx)
@@ -203,6 +213,9 @@ func (c *upConfig) ready(device string) string {
 			names = append(names, s.name)
 		}
 		line += "; serving " + strings.Join(names, ", ")
+	}
+	if c.files != "" {
+		line += fmt.Sprintf("; files of %s on port %d", c.files, c.filesPort())
 	}
 	if c.script != nil {
 		return line + "; running " + c.script.Name

@@ -108,6 +108,7 @@ var testModules = []string{
 	"github.com/stretchr/testify",
 	"github.com/rogpeppe/go-internal",
 	"github.com/vishvananda/netns", // to test devices in a namespace
+	"golang.org/x/net/nettest",     // what a net.Conn must do
 	"golang.org/x/sys/unix",        // to compare with Linux
 }
 
