@@ -26,7 +26,10 @@ func (p *Proc) accept(name string, fd, flags int) (int, netip.AddrPort, error) {
 	if errno != 0 {
 		return -1, netip.AddrPort{}, c.ret("", errno)
 	}
-	if !o.sock.stream() {
+	switch {
+	case o.sock.family == AF_UNIX && o.sock.typ != SOCK_DGRAM:
+		return -1, netip.AddrPort{}, c.ret("", EINVAL)
+	case !o.sock.stream():
 		return -1, netip.AddrPort{}, c.ret("", EOPNOTSUPP)
 	}
 	conn := &socket{st: o.sock.st, family: o.sock.family, typ: o.sock.typ, proto: o.sock.proto,

@@ -25,6 +25,9 @@ func (p *Proc) Connect(fd int, addr netip.AddrPort) error {
 	if errno != 0 {
 		return c.ret("", errno)
 	}
+	if o.sock.family == AF_PACKET {
+		return c.ret("", EOPNOTSUPP)
+	}
 	if !addr.IsValid() {
 		return c.ret("0", o.sock.disconnect())
 	}

@@ -29,6 +29,7 @@ const (
 	IPPROTO_IPV6   = 41
 	IPPROTO_ICMPV6 = 58
 	IPPROTO_RAW    = 255
+	maxProtocol    = 263 // IPPROTO_MAX: IPPROTO_MPTCP is the last one
 	SOL_SOCKET     = 1
 
 	SHUT_RD   = 0

@@ -20,6 +20,9 @@ type AddrInfo struct {
 	CanonName string
 }
 
+// Netdb is the world's hosts and services files.
+func (ps *Process) Netdb() *Netdb { return ps.kernel.Netdb() }
+
 // Getaddrinfo translates a host and a service, each by name or by number and
 // one of them possibly empty, into addresses to connect or bind to:
 // getaddrinfo(3). It looks into the world's own tables; nothing is sent.

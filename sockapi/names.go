@@ -52,6 +52,9 @@ func (p *Proc) name(call string, fd int, get func(tcpip.Endpoint) (tcpip.FullAdd
 	if errno != 0 {
 		return netip.AddrPort{}, c.ret("", errno)
 	}
+	if call == "getpeername" && o.sock.family == AF_PACKET {
+		return netip.AddrPort{}, c.ret("", EOPNOTSUPP)
+	}
 	full, err := get(o.sock.ep)
 	if err != nil {
 		return netip.AddrPort{}, c.ret("", errnoOf(err))

@@ -35,10 +35,6 @@ func (m Mreq) String() string {
 	return "{" + strings.Join(parts, ", ") + "}"
 }
 
-// datagramOnly limits an option to sockets of IP that are no streams: UDP, ping
-// and raw ones.
-func datagramOnly(o Option) Option { o.on = 'd'; return o }
-
 // rawOnly limits an option to raw sockets.
 func rawOnly(o Option) Option { o.on = 'r'; return o }
 

@@ -188,8 +188,8 @@ var ipOptions = []Option{
 	ipOpt(IP_MULTICAST_IF, "IP_MULTICAST_IF", "", multicastInterface()),
 	ipOpt(IP_MULTICAST_TTL, "IP_MULTICAST_TTL", "", notOnStreams(multicastTTL(), EINVAL)),
 	ipOpt(IP_MULTICAST_LOOP, "IP_MULTICAST_LOOP", "", multicastLoop()),
-	ipOpt(IP_ADD_MEMBERSHIP, "IP_ADD_MEMBERSHIP", "write-only", datagramOnly(membership(true, false))),
-	ipOpt(IP_DROP_MEMBERSHIP, "IP_DROP_MEMBERSHIP", "write-only", datagramOnly(membership(false, false))),
+	ipOpt(IP_ADD_MEMBERSHIP, "IP_ADD_MEMBERSHIP", "write-only", notOnStreams(membership(true, false), EPROTO)),
+	ipOpt(IP_DROP_MEMBERSHIP, "IP_DROP_MEMBERSHIP", "write-only", notOnStreams(membership(false, false), EPROTO)),
 	ipOpt(IP_PROTOCOL, "IP_PROTOCOL", "read-only; of a raw socket: others show their local port, as on Linux", ipProtocol()),
 }
 
@@ -202,8 +202,8 @@ var ip6Options = []Option{
 	ip6Opt(IPV6_MULTICAST_IF, "IPV6_MULTICAST_IF", "an interface's number", notOnStreams(intOption(tcpip.IPv6MulticastInterfaceOption, 0), ENOPROTOOPT)),
 	ip6Opt(IPV6_MULTICAST_HOPS, "IPV6_MULTICAST_HOPS", "shared with IP_MULTICAST_TTL", notOnStreams(multicastTTL(), ENOPROTOOPT)),
 	ip6Opt(IPV6_MULTICAST_LOOP, "IPV6_MULTICAST_LOOP", "shared with IP_MULTICAST_LOOP", zeroOrOne(multicastLoop())),
-	ip6Opt(IPV6_ADD_MEMBERSHIP, "IPV6_ADD_MEMBERSHIP", "write-only; hosts send no MLD reports", datagramOnly(membership(true, true))),
-	ip6Opt(IPV6_DROP_MEMBERSHIP, "IPV6_DROP_MEMBERSHIP", "write-only", datagramOnly(membership(false, true))),
+	ip6Opt(IPV6_ADD_MEMBERSHIP, "IPV6_ADD_MEMBERSHIP", "write-only; hosts send no MLD reports", notOnStreams(membership(true, true), EPROTO)),
+	ip6Opt(IPV6_DROP_MEMBERSHIP, "IPV6_DROP_MEMBERSHIP", "write-only", notOnStreams(membership(false, true), EPROTO)),
 	ip6Opt(IPV6_MTU, "IPV6_MTU", "read-only; of the first link", mtuOption()),
 	ip6Opt(IPV6_RECVERR, "IPV6_RECVERR", "ICMPv6 errors go to the queue that MSG_ERRQUEUE reads", recvErrOption(func(s *socket) *bool { return &s.errs.v6 })),
 	ip6Opt(IPV6_RECVPKTINFO, "IPV6_RECVPKTINFO", "datagrams bring IPV6_PKTINFO", flag((*tcpip.SocketOptions).GetIPv6ReceivePacketInfo, (*tcpip.SocketOptions).SetIPv6ReceivePacketInfo)),

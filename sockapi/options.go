@@ -66,7 +66,7 @@ type Option struct {
 	Note      string // what differs from Linux, or why it is refused
 
 	// on limits the option to TCP sockets ('s'), to those of AF_INET6 ('6'), to
-	// others than TCP's ('d'), or to raw ones ('r'); 0 = all.
+	// raw ones ('r'); 0 = all of the level's.
 	on  byte
 	get func(*socket) (any, Errno)
 	set func(*socket, any) Errno // nil: read-only
@@ -100,8 +100,6 @@ func (o *Option) appliesTo(s *socket) bool {
 	switch o.on {
 	case 's':
 		return s.stream()
-	case 'd':
-		return !s.stream()
 	case 'r':
 		return s.typ == SOCK_RAW
 	}

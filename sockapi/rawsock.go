@@ -128,6 +128,25 @@ func (p *Proc) BindLink(fd int, addr LinkAddr) error {
 	return c.ret("0", errnoOf(o.sock.ep.Bind(*full)))
 }
 
+// GetsocknameLink is what a packet socket is bound to: getsockname(2) with a
+// sockaddr_ll.
+func (p *Proc) GetsocknameLink(fd int) (LinkAddr, error) {
+	c := p.begin("getsockname", fd, itoa(fd))
+	o, errno := c.file()
+	if errno != 0 {
+		return LinkAddr{}, c.ret("", errno)
+	}
+	if o.sock.family != AF_PACKET {
+		return LinkAddr{}, c.ret("", EINVAL)
+	}
+	local, err := o.sock.ep.GetLocalAddress()
+	if err != nil {
+		return LinkAddr{}, c.ret("", errnoOf(err))
+	}
+	l := LinkAddr{Ifindex: int(local.NIC), Protocol: int(local.Port)}
+	return l, c.ret(l.String(), 0)
+}
+
 // SendtoLink sends on a packet socket: sendto(2) with a sockaddr_ll. A cooked
 // socket is given the link's header, a raw one sends data as it is.
 func (p *Proc) SendtoLink(fd int, data []byte, flags int, to LinkAddr) (int, error) {

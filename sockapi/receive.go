@@ -74,7 +74,7 @@ func (r *receive) read(into []byte) (int, Errno) {
 		}
 		return res.Count, 0
 	case *tcpip.ErrClosedForReceive:
-		if r.s.ended() {
+		if r.s.ended() || r.s.family == AF_UNIX {
 			// An error that somebody has seen, by poll, but nobody was told.
 			errno := r.s.err
 			r.s.err = 0
@@ -107,7 +107,7 @@ func (r *receive) datagram() Errno {
 	res, err := r.s.ep.Read(&w, tcpip.ReadOptions{Peek: r.flags&MSG_PEEK != 0, NeedRemoteAddr: true,
 		NeedLinkPacketInfo: r.s.family == AF_PACKET})
 	if _, closed := err.(*tcpip.ErrClosedForReceive); closed {
-		if !r.wait {
+		if !r.wait && r.s.typ != SOCK_SEQPACKET {
 			return EAGAIN // only a wait looks at SHUT_RD: __skb_wait_for_more_packets
 		}
 		return 0

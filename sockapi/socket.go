@@ -61,6 +61,8 @@ func newSocket(st *stack.Stack, family, typ, proto int) (*socket, Errno) {
 		return newPacketSocket(s, proto)
 	case family != AF_INET && family != AF_INET6:
 		return nil, EAFNOSUPPORT // AF_UNIX too: there is socketpair
+	case proto < 0 || proto >= maxProtocol:
+		return nil, EINVAL
 	case typ == SOCK_STREAM && (proto == 0 || proto == IPPROTO_TCP):
 		s.trans, s.proto = tcp.ProtocolNumber, IPPROTO_TCP
 	case typ == SOCK_DGRAM && (proto == 0 || proto == IPPROTO_UDP):
@@ -199,6 +201,8 @@ func (s *socket) translate(addr netip.AddrPort) (tcpip.FullAddress, Errno) {
 func (s *socket) addrPort(f tcpip.FullAddress) netip.AddrPort {
 	a := stack.Addr(f.Addr)
 	switch {
+	case s.family != AF_INET && s.family != AF_INET6:
+		return netip.AddrPort{} // a pair has no name; LinkAddr is a packet socket's
 	case !a.IsValid() && s.family == AF_INET:
 		a = netip.IPv4Unspecified()
 	case !a.IsValid():
@@ -254,7 +258,10 @@ func (p *Proc) Listen(fd, backlog int) error {
 	if errno != 0 {
 		return c.ret("", errno)
 	}
-	if !o.sock.stream() {
+	switch {
+	case o.sock.family == AF_UNIX && o.sock.typ != SOCK_DGRAM:
+		return c.ret("", EINVAL) // it is connected
+	case !o.sock.stream():
 		return c.ret("", EOPNOTSUPP)
 	}
 	if backlog < 0 || backlog > SOMAXCONN {

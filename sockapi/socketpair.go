@@ -312,8 +312,8 @@ func (e *unixEnd) GetSockOptInt(o tcpip.SockOptInt) (int, tcpip.Error) {
 	if o != tcpip.ReceiveQueueSizeOption {
 		return 0, &tcpip.ErrUnknownProtocolOption{}
 	}
-	if e.typ == SOCK_STREAM {
-		return e.size, nil
+	if e.connected() {
+		return e.size, nil // unix_inq_len
 	}
 	if len(e.queue) > 0 {
 		return len(e.queue[0]), nil

@@ -149,6 +149,10 @@ func (i *Interface) deliverFrame(p Packet) bool {
 	if dst != i.ep.mac && dst != header.EthernetBroadcastAddress && !header.IsMulticastEthernetAddress(dst) {
 		return false
 	}
+	if t := header.Ethernet(hdr).Type(); t != header.IPv4ProtocolNumber && t != header.IPv6ProtocolNumber && t != header.ARPProtocolNumber {
+		i.deliverOther(p, dst, t)
+		return true
+	}
 	if e := i.expire(p, header.EthernetMinimumSize); e != p {
 		defer e.Release()
 		p = e
@@ -156,6 +160,19 @@ func (i *Interface) deliverFrame(p Packet) bool {
 	i.ep.disp.DeliverNetworkPacket(0, p.pb)
 	i.s.dirty = true
 	return true
+}
+
+// deliverOther hands a frame of a protocol that the stack does not have to
+// packet sockets: netstack drops it before they see it.
+func (i *Interface) deliverOther(p Packet, dst tcpip.LinkAddress, t tcpip.NetworkProtocolNumber) {
+	p.pb.LinkHeader().Consume(header.EthernetMinimumSize)
+	switch {
+	case dst == header.EthernetBroadcastAddress:
+		p.pb.PktType = tcpip.PacketBroadcast
+	case header.IsMulticastEthernetAddress(dst):
+		p.pb.PktType = tcpip.PacketMulticast
+	}
+	i.ep.disp.DeliverLinkPacket(t, p.pb)
 }
 
 // endpoint is the link end point that netstack writes to.

@@ -12,6 +12,7 @@ import (
 // api is the socket calls that both sides make. Errors are errnos: unix.Errno
 // or a *sockapi.Error.
 type api interface {
+	more
 	Socket(family, typ, proto int) (int, error)
 	Bind(fd int, a netip.AddrPort) error
 	Listen(fd, backlog int) error

@@ -16,7 +16,7 @@ type program struct {
 // programs is the whole table.
 func programs() []program {
 	var out []program
-	for _, group := range [][]program{badDescriptors(), binds(), states(), options(), datagrams(), streams(), families()} {
+	for _, group := range [][]program{badDescriptors(), binds(), states(), options(), datagrams(), streams(), families(), pairs(), files(), raws(), controls(), groups()} {
 		out = append(out, group...)
 	}
 	return out
