@@ -59,7 +59,7 @@ deps: ## install the tools that the tests use (apt, as root)
 determinism: build ## run every scenario twice, on 1 and 8 cores, and compare every byte
 	$(GO) run ./internal/determinism
 
-differential: ## make 400 socket programs on Linux and on sockapi, and compare every result
+differential: ## make 470 socket programs on Linux and on sockapi, and compare every result
 	$(GO) run ./internal/differential
 
 check: lint test race determinism ## all of the above that must pass before a commit
