@@ -252,7 +252,8 @@ func boolInt(b bool) int {
 func readInfo() Option {
 	return Option{Status: Simulated, Type: Info, get: func(s *socket) (any, Errno) {
 		k := s.st.Snapshot(s.ep)
-		return TCPInfo{State: k.State, TCPInfo: k.Info}, 0
+		n, _ := stack.CountersOf(s.ep)
+		return TCPInfo{State: k.State, TCPInfo: k.Info, Counters: n}, 0
 	}}
 }
 

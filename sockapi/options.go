@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"fivetuple/stack"
 	"fivetuple/trace"
 )
 
@@ -49,6 +50,7 @@ type Linger struct {
 type TCPInfo struct {
 	State trace.TCPState
 	trace.TCPInfo
+	stack.Counters
 }
 
 type optKey struct{ level, num int }

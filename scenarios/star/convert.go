@@ -176,6 +176,12 @@ func fromOption(v any) starlark.Value {
 			{"rto", startime.Duration(v.RTO)}, {"rtt", startime.Duration(v.SRTT)}, {"rttvar", startime.Duration(v.RTTVar)}, {"min_rtt", startime.Duration(v.MinRTT)},
 			{"snd_cwnd", starlark.MakeUint64(uint64(v.Cwnd))}, {"snd_ssthresh", starlark.MakeUint64(uint64(v.Ssthresh))},
 			{"unacked", starlark.MakeInt(v.Unacked)}, {"sacked", starlark.MakeInt(v.Sacked)}, {"snd_mss", starlark.MakeInt(v.MSS)},
+			{"segs_out", starlark.MakeUint64(v.SegsOut)}, {"segs_in", starlark.MakeUint64(v.SegsIn)},
+			{"total_retrans", starlark.MakeUint64(v.TotalRetrans)}, {"timeouts", starlark.MakeUint64(v.Timeouts)},
+			{"fast_retrans", starlark.MakeUint64(v.FastRetrans)}, {"retransmits", starlark.MakeInt(v.Retransmits)}, {"probes", starlark.MakeInt(v.Probes)},
+			{"notsent_bytes", starlark.MakeInt(v.NotSent)}, {"advmss", starlark.MakeInt(v.AdvMSS)},
+			{"snd_wscale", starlark.MakeInt(int(v.SndWScale))}, {"rcv_wscale", starlark.MakeInt(int(v.RcvWScale))},
+			{"timestamps", starlark.Bool(v.Timestamps)}, {"sack", starlark.Bool(v.SACK)},
 			{"snd_wnd", starlark.MakeUint64(uint64(v.SndWnd))}, {"rcv_wnd", starlark.MakeUint64(uint64(v.RcvWnd))},
 		} {
 			_ = d.SetKey(starlark.String(e.k), e.v) // a fresh dict takes every string
