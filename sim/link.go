@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"fivetuple/sim/netem"
-	"fivetuple/stack"
 	"fivetuple/trace"
 )
 
@@ -80,7 +79,7 @@ func (l *Link) pipe(d Dir) *pipe {
 
 // Connect links two hosts. On a point-to-point link each gets routes to the
 // other's addresses.
-func (w *World) Connect(a, b *Host, cfg LinkConfig) (*Link, error) {
+func (w *World) Connect(a, b Node, cfg LinkConfig) (*Link, error) {
 	if a == b {
 		return nil, fmt.Errorf("host %s: a link needs two hosts; for one, there is lo", a.Name())
 	}
@@ -93,17 +92,13 @@ func (w *World) Connect(a, b *Host, cfg LinkConfig) (*Link, error) {
 			return nil, fmt.Errorf("link %s: %w", cfg.Name, err)
 		}
 	}
-	ends := [2]*iface{}
-	for n, h := range []*Host{a, b} {
-		ic := stack.InterfaceConfig{MTU: cfg.MTU, Addrs: [][]netip.Prefix{cfg.AddrsA, cfg.AddrsB}[n]}
-		if cfg.Ethernet {
-			ic.MAC = h.mac()
-		}
-		i, err := h.attach(ic)
+	ends := [2]nodeEnd{}
+	for n, h := range []Node{a, b} {
+		e, err := h.attachEnd(&cfg, [][]netip.Prefix{cfg.AddrsA, cfg.AddrsB}[n])
 		if err != nil {
 			return nil, fmt.Errorf("link %s: %w", cfg.Name, err)
 		}
-		ends[n] = i
+		ends[n] = e
 	}
 	if !cfg.Ethernet {
 		if err := pointToPoint(ends[0], ends[1]); err != nil {
@@ -139,12 +134,10 @@ func (c *LinkConfig) directions() (ab, ba netem.Config) {
 }
 
 // pointToPoint routes each end's addresses to it.
-func pointToPoint(a, b *iface) error {
-	for _, e := range [][2]*iface{{a, b}, {b, a}} {
-		for _, p := range e[1].addrs {
-			host := netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
-			e[0].peers = append(e[0].peers, host)
-			if err := e[0].h.stack.AddRoute(host, e[0].stack, netip.Addr{}); err != nil {
+func pointToPoint(a, b nodeEnd) error {
+	for _, e := range [][2]nodeEnd{{a, b}, {b, a}} {
+		for _, p := range e[1].addresses() {
+			if err := e[0].peer(netip.PrefixFrom(p.Addr(), p.Addr().BitLen())); err != nil {
 				return err
 			}
 		}

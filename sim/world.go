@@ -39,6 +39,7 @@ type World struct {
 	flows   trace.Flows
 	hosts   []*Host
 	links   []*Link
+	reals   []*RealHost
 	threads roster[*thread] // in spawn order
 	ready   []*thread
 	current *thread // the one that is running, nil between

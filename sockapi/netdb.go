@@ -53,6 +53,21 @@ func (d *Netdb) AddHost(name string, addrs ...netip.Addr) {
 	}
 }
 
+// HostEntry is one line of the hosts file.
+type HostEntry struct {
+	Addr netip.Addr
+	Name string
+}
+
+// Hosts lists the lines of the hosts file, in the order in which they were added.
+func (d *Netdb) Hosts() []HostEntry {
+	out := make([]HostEntry, len(d.hosts))
+	for i, e := range d.hosts {
+		out[i] = HostEntry{e.addr, e.name}
+	}
+	return out
+}
+
 // AddService adds a line to the services. It replaces one of the same name and
 // protocol.
 func (d *Netdb) AddService(s Service) error {

@@ -51,9 +51,12 @@ func (i interrupted) Error() string {
 func exitStatus(ctx context.Context, err error) int {
 	var sig interrupted
 	var usage usageError
+	var program programExit
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &program):
+		return program.status
 	case errors.As(context.Cause(ctx), &sig):
 		return exitSignal + int(sig.sig)
 	case errors.As(err, &usage):
@@ -65,7 +68,8 @@ func exitStatus(ctx context.Context, err error) int {
 // report prints each of several errors that were joined on lines of its own.
 func report(w io.Writer, err error) {
 	for _, e := range leaves(err) {
-		if e != nil && !errors.Is(e, errSilent) {
+		var program programExit
+		if e != nil && !errors.Is(e, errSilent) && !errors.As(e, &program) {
 			fmt.Fprintln(w, "fivetuple: "+e.Error()+remedy(e))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"fivetuple/sim"
 	"fivetuple/sim/netem"
@@ -45,6 +46,8 @@ type hostValue struct {
 	object
 	r *runner
 	h *sim.Host
+	// real is set instead of h for a host that is not simulated in this run.
+	real *sim.RealHost
 }
 
 // host(name, *addresses, ...) makes a host, or finds one of a live session.
@@ -71,6 +74,13 @@ func (r *runner) host(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tup
 	}
 	if err := hostOptions(b, &cfg, kwargs); err != nil {
 		return nil, err
+	}
+	if slices.Contains(r.cfg.Real, name) {
+		real, err := r.world.AddRealHost(name, cfg.Addrs)
+		if err != nil {
+			return nil, err
+		}
+		return r.realValue(real), nil
 	}
 	h, err := r.world.AddHost(cfg)
 	if err != nil {
@@ -164,7 +174,7 @@ func (r *runner) hostValue(h *sim.Host) *hostValue {
 }
 
 func (v *hostValue) addr() starlark.Value {
-	if a := v.h.Addrs(); len(a) > 0 {
+	if a := v.prefixes(); len(a) > 0 {
 		return starlark.String(a[0].Addr().String())
 	}
 	return starlark.None
@@ -172,7 +182,7 @@ func (v *hostValue) addr() starlark.Value {
 
 func (v *hostValue) addrs() starlark.Value {
 	var out []string
-	for _, a := range v.h.Addrs() {
+	for _, a := range v.prefixes() {
 		out = append(out, a.Addr().String())
 	}
 	return list(out)
@@ -194,6 +204,9 @@ func (v *hostValue) route(_ *starlark.Thread, b *starlark.Builtin, args starlark
 	gw, err := netip.ParseAddr(via)
 	if err != nil {
 		return nil, fmt.Errorf("route: %q is not an IP address", via)
+	}
+	if v.real != nil {
+		return starlark.None, v.real.AddRoute(p, gw)
 	}
 	return starlark.None, v.h.AddRoute(p, gw)
 }
@@ -219,7 +232,7 @@ func (r *runner) link(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tup
 	if cfg.AddrsB, err = addrList(addrsB); err != nil {
 		return nil, err
 	}
-	l, err := r.world.Connect(a.h, z.h, cfg)
+	l, err := r.world.Connect(a.node(), z.node(), cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -277,6 +290,9 @@ func (r *runner) switchFn(_ *starlark.Thread, b *starlark.Builtin, args starlark
 		if !ok {
 			return nil, fmt.Errorf("switch %s: %s is not a host", name, a)
 		}
+		if h.real != nil {
+			return nil, fmt.Errorf("switch %s: %s is a real host in this run, and has point-to-point links alone", name, h.name)
+		}
 		if _, err := sw.Attach(h.h, sim.LinkConfig{MTU: mtu, AB: ab, BA: ba}); err != nil {
 			return nil, err
 		}
@@ -290,15 +306,11 @@ func (r *runner) run(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tupl
 	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "until?", &until); err != nil {
 		return nil, err
 	}
-	if !r.ran && r.cfg.Started != nil {
-		r.cfg.Started(r.world)
-	}
-	r.ran, r.result.Ran = true, true
 	l := sim.UntilQuiet
 	if until.set {
 		l = limit(until.d)
 	}
-	err := r.exec(r.ctx, l)
+	err := r.runTo(l)
 	var deadlock *sim.DeadlockError
 	if errors.As(err, &deadlock) {
 		err = fmt.Errorf("%w\n  what is meant to wait for ever is spawned with daemon = True", err)
@@ -307,6 +319,15 @@ func (r *runner) run(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tupl
 		err = fmt.Errorf("%w\n  a process that sleeps or sends in an endless loop? run(until = \"10s\") ends in any case", err)
 	}
 	return starlark.None, err
+}
+
+// runTo runs the world.
+func (r *runner) runTo(l sim.Limit) error {
+	if !r.ran && r.cfg.Started != nil {
+		r.cfg.Started(r.world)
+	}
+	r.ran, r.result.Ran = true, true
+	return r.exec(r.ctx, l)
 }
 
 // at(time, fn, *args) calls a function at a time of the run.

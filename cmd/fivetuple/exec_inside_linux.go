@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"syscall"
+
+	"fivetuple/tun"
+
+	"github.com/spf13/cobra"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// insideName is the command that `fivetuple exec` runs itself as, in the
+// program's namespaces; insideReady is what it says when the descriptors of the
+// devices follow.
+const (
+	insideName  = "exec-inside"
+	insideReady = "ready"
+	insideFD    = 3
+)
+
+func insideCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: insideName, Hidden: true, Args: cobra.NoArgs,
+		Short: "what `fivetuple exec` runs in a program's namespaces",
+		RunE: func(*cobra.Command, []string) error {
+			conn := os.NewFile(insideFD, "socketpair")
+			if conn == nil {
+				return usagef("%s is run by `fivetuple exec` alone", insideName)
+			}
+			err := becomeProgram(conn)
+			if _, sendErr := conn.Write([]byte(err.Error())); sendErr != nil {
+				return usagef("%s is run by `fivetuple exec` alone", insideName)
+			}
+			return errSilent
+		},
+	}
+}
+
+// becomeProgram sets up the namespaces, and execs the program: it returns only
+// with an error.
+func becomeProgram(conn *os.File) error {
+	buf := make([]byte, 1<<16)
+	n, err := conn.Read(buf)
+	if err != nil {
+		return err
+	}
+	var p plan
+	if err := json.Unmarshal(buf[:n], &p); err != nil {
+		return err
+	}
+	if err := mountHosts(p.Hosts); err != nil {
+		return err
+	}
+	path, err := exec.LookPath(p.Args[0])
+	if err != nil {
+		return err
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err == nil {
+		err = netlink.LinkSetUp(lo)
+	}
+	if err != nil {
+		return fmt.Errorf("lo: %w", err)
+	}
+	var fds []int
+	for _, i := range p.Interfaces {
+		f, err := tun.OpenFile(i.Name)
+		if err != nil {
+			return err
+		}
+		quieten(i)
+		if err := tun.Configure(i.Name, i.Addrs, i.Routes, i.MTU); err != nil {
+			return err
+		}
+		fds = append(fds, int(f.Fd()))
+	}
+	if err := unix.Sendmsg(int(conn.Fd()), []byte(insideReady), unix.UnixRights(fds...), nil, 0); err != nil {
+		return os.NewSyscallError("sendmsg", err)
+	}
+	conn.Close()
+	return os.NewSyscallError("exec "+path, syscall.Exec(path, p.Args, os.Environ()))
+}
+
+// quieten keeps the namespace's kernel from sending what no program asked for:
+// router solicitations, and all of IPv6 where the lab has none. Without it the
+// trace has more in it, so an error is none.
+func quieten(i planInterface) {
+	setting, value := "disable_ipv6", "1"
+	if slices.ContainsFunc(i.Addrs, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+		setting, value = "router_solicitations", "0"
+	}
+	_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+i.Name+"/"+setting, []byte(value), 0)
+}
+
+// mountHosts puts the lab's names in the place of /etc/hosts, in this mount
+// namespace alone.
+func mountHosts(names string) error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return os.NewSyscallError("mount --make-rprivate /", err)
+	}
+	err := unix.Mount(names, "/etc/hosts", "", unix.MS_BIND, "")
+	if errors.Is(err, unix.ENOENT) {
+		return nil // a system without that file: programs use addresses
+	}
+	return os.NewSyscallError("mount --bind "+names+" /etc/hosts", err)
+}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"fivetuple/internal/spell"
+	"fivetuple/sim"
+
+	"golang.org/x/sys/unix"
+)
+
+// exitNotStarted is env(1)'s and timeout(1)'s status for a program that could
+// not be started.
+const exitNotStarted = 125
+
+// program is one real program and the host whose place it takes.
+type program struct {
+	host string
+	args []string
+	real *sim.RealHost
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+}
+
+// plan is what the child that becomes the program has to set up first.
+type plan struct {
+	Interfaces []planInterface
+	Hosts      string // replaces /etc/hosts
+	Args       []string
+}
+
+type planInterface struct {
+	Name          string
+	MTU           int
+	Addrs, Routes []netip.Prefix
+}
+
+// start runs fivetuple again in new namespaces, where it makes the interfaces,
+// sends their descriptors here, and becomes the program.
+func (p *program) start(ctx context.Context, names string) error {
+	todo := plan{Hosts: names, Args: p.args}
+	for _, i := range p.real.Interfaces() {
+		todo.Interfaces = append(todo.Interfaces, planInterface{i.Name(), i.MTU(), i.Addrs(), i.Routes()})
+	}
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socketpair", err)
+	}
+	here, there := os.NewFile(uintptr(fds[0]), "socketpair"), os.NewFile(uintptr(fds[1]), "socketpair")
+	defer here.Close()
+	p.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], insideName}}
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	p.cmd.ExtraFiles = []*os.File{there}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS}
+	if os.Geteuid() != 0 {
+		p.cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
+		p.cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		p.cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	err = p.cmd.Start()
+	there.Close()
+	if err != nil {
+		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) {
+			err = fmt.Errorf("no namespace: %w; run as root, or allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces)", err)
+		}
+		return err
+	}
+	p.done = make(chan struct{})
+	go func() {
+		_ = p.cmd.Wait() // its status is read from ProcessState
+		close(p.done)
+	}()
+	text, err := json.Marshal(todo)
+	if err != nil {
+		return err
+	}
+	if _, err := here.Write(text); err != nil {
+		return err
+	}
+	return p.attach(ctx, here)
+}
+
+// attach receives the descriptors of the devices, and connects them.
+func (p *program) attach(ctx context.Context, from *os.File) error {
+	ifaces := p.real.Interfaces()
+	msg, oob := make([]byte, 4096), make([]byte, unix.CmsgSpace(4*len(ifaces)))
+	n, oobn, _, _, err := unix.Recvmsg(int(from.Fd()), msg, oob, unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("recvmsg", err)
+	}
+	if n != len(insideReady) || string(msg[:n]) != insideReady {
+		<-p.done // it has said why, or the message says it
+		return errors.New(strings.TrimSpace("could not be set up: " + string(msg[:n])))
+	}
+	cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil || len(cmsgs) != 1 {
+		return fmt.Errorf("no descriptors came: %w", err)
+	}
+	fds, err := unix.ParseUnixRights(&cmsgs[0])
+	if err != nil || len(fds) != len(ifaces) {
+		return fmt.Errorf("%d descriptors came for %d interfaces: %w", len(fds), len(ifaces), err)
+	}
+	for n, i := range ifaces {
+		if err := unix.SetNonblock(fds[n], true); err != nil {
+			return err
+		}
+		pump(ctx, os.NewFile(uintptr(fds[n]), i.Name()), i)
+	}
+	return nil
+}
+
+// pump carries packets between a device and the world, until ctx is done.
+func pump(ctx context.Context, f *os.File, i *sim.RealInterface) {
+	dev := i.Open(func(packet []byte) error {
+		_, err := f.Write(packet)
+		return err
+	})
+	context.AfterFunc(ctx, func() { f.Close() })
+	go func() {
+		buf := make([]byte, 65536)
+		for {
+			n, err := f.Read(buf)
+			if err != nil || !dev.Post(ctx, append([]byte(nil), buf[:n]...)) {
+				return
+			}
+		}
+	}()
+}
+
+// servingLimit is how long a program of --with may take until it serves.
+const servingLimit = 5 * time.Second
+
+// waitUntilServing waits until the program has a listening or bound socket, so
+// that the next one finds it there. It gives up after a while: not every
+// program serves.
+func (p *program) waitUntilServing(ctx context.Context) {
+	deadline := time.NewTimer(servingLimit)
+	defer deadline.Stop()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for !serving(p.cmd.Process.Pid) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.done:
+			return
+		case <-deadline.C:
+			return
+		case <-look.C:
+		}
+	}
+}
+
+// serving reports whether the namespace of a process has a TCP socket that
+// listens, or a UDP socket: proc_net_tcp.
+func serving(pid int) bool {
+	for _, table := range []struct{ name, state string }{{"tcp", "0A"}, {"tcp6", "0A"}, {"udp", "07"}, {"udp6", "07"}} {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, table.name))
+		if err != nil {
+			continue
+		}
+		for _, line := range strings.Split(string(text), "\n") {
+			if f := strings.Fields(line); len(f) > 3 && f[3] == table.state {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// wait waits for the program's end, or until ctx is done, and returns its exit
+// status.
+func (p *program) wait(ctx context.Context) int {
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		p.end()
+	}
+	state := p.cmd.ProcessState
+	if ws, ok := state.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return exitSignal + int(ws.Signal())
+	}
+	return state.ExitCode()
+}
+
+// endLimit is how long a program may take to end after SIGTERM.
+const endLimit = 2 * time.Second
+
+// end ends the program, if it still runs.
+func (p *program) end() {
+	if p.done == nil {
+		return
+	}
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	select {
+	case <-p.done:
+	case <-time.After(endLimit):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+// hostsFile writes the names of the lab where the programs find them.
+func hostsFile(w *sim.World) (string, error) {
+	f, err := os.CreateTemp("", "fivetuple-hosts-")
+	if err != nil {
+		return "", err
+	}
+	for _, e := range w.Netdb().Hosts() {
+		fmt.Fprintf(f, "%s %s\n", e.Addr, e.Name)
+	}
+	err = f.Chmod(0o644)
+	return f.Name(), errors.Join(err, f.Close())
+}
+
+func hostHint(w *sim.World, name string) string {
+	var names []string
+	for _, h := range w.Hosts() {
+		names = append(names, h.Name())
+	}
+	return spell.Hint(name, names) + "; there are " + strings.Join(names, ", ")
+}

@@ -1,0 +1,161 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"fivetuple/stack"
+	"fivetuple/trace"
+)
+
+// Node is what a link connects: a [Host] or a [RealHost].
+type Node interface {
+	// Name is the host's name.
+	Name() string
+	// attachEnd adds an interface.
+	attachEnd(cfg *LinkConfig, addrs []netip.Prefix) (nodeEnd, error)
+}
+
+// nodeEnd is an interface of a node.
+type nodeEnd interface {
+	end
+	// addresses are those of the interface.
+	addresses() []netip.Prefix
+	// peer adds a host route to an address at the other end.
+	peer(p netip.Prefix) error
+}
+
+// attachEnd implements [Node].
+func (h *Host) attachEnd(cfg *LinkConfig, addrs []netip.Prefix) (nodeEnd, error) {
+	ic := stack.InterfaceConfig{MTU: cfg.MTU, Addrs: addrs}
+	if cfg.Ethernet {
+		ic.MAC = h.mac()
+	}
+	return h.attach(ic)
+}
+
+func (i *iface) addresses() []netip.Prefix { return i.addrs }
+
+func (i *iface) peer(p netip.Prefix) error {
+	i.peers = append(i.peers, p)
+	return i.h.stack.AddRoute(p, i.stack, netip.Addr{})
+}
+
+// RealHost is a host of the world that is not simulated: a network namespace
+// with real programs, whose interfaces lead into the world. The world must be
+// run by [World.RunPaced].
+type RealHost struct {
+	w      *World
+	name   string
+	addrs  []netip.Prefix
+	ifaces []*RealInterface
+}
+
+// AddRealHost adds a host whose network stack is somebody else's.
+func (w *World) AddRealHost(name string, addrs []netip.Prefix) (*RealHost, error) {
+	if name == "" {
+		return nil, errors.New("a host needs a name")
+	}
+	for _, p := range addrs {
+		w.netdb.AddHost(name, p.Addr())
+	}
+	r := &RealHost{w: w, name: name, addrs: addrs}
+	w.reals = append(w.reals, r)
+	return r, nil
+}
+
+// RealHosts lists the hosts that are not simulated, in the order in which they
+// were added.
+func (w *World) RealHosts() []*RealHost { return w.reals }
+
+// Name is the host's name.
+func (r *RealHost) Name() string { return r.name }
+
+// Addrs lists the host's addresses.
+func (r *RealHost) Addrs() []netip.Prefix { return r.addrs }
+
+// Interfaces lists the host's interfaces, one a link.
+func (r *RealHost) Interfaces() []*RealInterface { return r.ifaces }
+
+// AddRoute sends packets for dst by the interface that leads to gateway.
+func (r *RealHost) AddRoute(dst netip.Prefix, gateway netip.Addr) error {
+	for _, i := range r.ifaces {
+		for _, p := range append(i.addrs, i.routes...) {
+			if p.Contains(gateway) {
+				i.routes = append(i.routes, dst.Masked())
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("host %s: no link leads to the gateway %s", r.name, gateway)
+}
+
+// RealInterface is an interface of a RealHost: what a TUN device in its
+// namespace has to be configured as.
+type RealInterface struct {
+	dev    *Device
+	addrs  []netip.Prefix
+	routes []netip.Prefix
+}
+
+// attachEnd implements [Node].
+func (r *RealHost) attachEnd(cfg *LinkConfig, addrs []netip.Prefix) (nodeEnd, error) {
+	if cfg.Ethernet {
+		return nil, fmt.Errorf("host %s: a real host's links are point to point", r.name)
+	}
+	if len(addrs) == 0 {
+		addrs = r.addrs
+	}
+	for _, p := range addrs {
+		r.w.netdb.AddHost(r.name, p.Addr())
+	}
+	i := &RealInterface{addrs: addrs, dev: &Device{w: r.w, cfg: DeviceConfig{
+		Name: fmt.Sprintf("eth%d", len(r.ifaces)), Peer: r.name, MTU: cfg.MTU,
+		Write: func([]byte) error { return errors.New("no program runs there yet") },
+	}}}
+	if i.dev.cfg.MTU == 0 {
+		i.dev.cfg.MTU = 1500
+	}
+	r.ifaces = append(r.ifaces, i)
+	return i, nil
+}
+
+// Name is the interface's name in its namespace, "eth0".
+func (i *RealInterface) Name() string { return i.dev.cfg.Name }
+
+// MTU is the largest IP packet in bytes.
+func (i *RealInterface) MTU() int { return i.dev.cfg.MTU }
+
+// Addrs are the interface's addresses, with their on-link prefixes.
+func (i *RealInterface) Addrs() []netip.Prefix { return i.addrs }
+
+// Routes are the further destinations that are reached by the interface.
+func (i *RealInterface) Routes() []netip.Prefix { return i.routes }
+
+// Open connects the interface to its device: write takes packets that leave the
+// world, and may not keep the slice; [Device.Post] takes those that enter it.
+func (i *RealInterface) Open(write func(packet []byte) error) *Device {
+	i.dev.cfg.Write = write
+	return i.dev
+}
+
+func (i *RealInterface) addresses() []netip.Prefix { return i.addrs }
+
+func (i *RealInterface) peer(p netip.Prefix) error {
+	for _, own := range i.addrs {
+		if own.Contains(p.Addr()) {
+			return nil // on link
+		}
+	}
+	i.routes = append(i.routes, p)
+	return nil
+}
+
+func (i *RealInterface) host() string                                 { return i.dev.host() }
+func (i *RealInterface) name() string                                 { return i.dev.name() }
+func (i *RealInterface) ethernet() bool                               { return false }
+func (i *RealInterface) connect(out *pipe)                            { i.dev.connect(out) }
+func (i *RealInterface) receive(f *flight)                            { i.dev.receive(f) }
+func (i *RealInterface) forwards(*trace.Summary) bool                 { return false }
+func (i *RealInterface) owner(s *trace.Summary, in bool) trace.Origin { return i.dev.owner(s, in) }
