@@ -36,8 +36,8 @@ func (m Mreq) String() string {
 }
 
 // datagramOnly limits an option to sockets of IP that are no streams: UDP, ping
-// and raw ones.
-func datagramOnly(o Option) Option { o.on = 'd'; return o }
+// and raw ones. Others say EPROTO: do_ip_setsockopt.
+func datagramOnly(o Option) Option { return notOnStreams(o, EPROTO) }
 
 // rawOnly limits an option to raw sockets.
 func rawOnly(o Option) Option { o.on = 'r'; return o }
