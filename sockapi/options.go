@@ -65,8 +65,8 @@ type Option struct {
 	Source    string // man page, or RFC
 	Note      string // what differs from Linux, or why it is refused
 
-	// on limits the option to TCP sockets ('s'), to those of AF_INET6 ('6'), to
-	// others than TCP's ('d'), or to raw ones ('r'); 0 = all.
+	// on limits the option to TCP sockets ('s'), to those of AF_INET6 ('6'), or to
+	// raw ones ('r'); 0 = all.
 	on  byte
 	get func(*socket) (any, Errno)
 	set func(*socket, any) Errno // nil: read-only
@@ -100,8 +100,6 @@ func (o *Option) appliesTo(s *socket) bool {
 	switch o.on {
 	case 's':
 		return s.stream()
-	case 'd':
-		return !s.stream()
 	case 'r':
 		return s.typ == SOCK_RAW
 	}
@@ -198,6 +196,9 @@ func (p *Proc) Getsockopt(fd, level, num int) (any, error) {
 
 // convert brings a value to the option's Go type.
 func (o *Option) convert(value any) (any, Errno) {
+	if bad, ok := value.(badValue); ok {
+		return nil, bad.errno
+	}
 	switch o.Type {
 	case Bool:
 		switch v := value.(type) {
@@ -241,6 +242,8 @@ func (o *Option) convert(value any) (any, Errno) {
 			}
 			return Mreq{Local: v}, 0
 		}
+	case Info:
+		return nil, ENOPROTOOPT // read-only
 	}
 	return nil, EINVAL
 }
