@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 GO    ?= go
 BIN   := bin/fivetuple
+# How long `make fuzz` runs each target, as go test's -fuzztime has it.
+FUZZTIME ?= 60s
 # Pinned, and run by version, so that the linter's modules stay out of go.mod.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Packages in which more than one goroutine runs.
@@ -15,7 +17,7 @@ BUILD := build -trimpath -buildvcs=false
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race lint bench scale deps determinism differential check clean
+.PHONY: help build demo test race fuzz lint bench scale deps determinism differential check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +34,11 @@ test: ## run every test (fetches missing tools first)
 
 race: ## run the packages with concurrency under the race detector
 	CGO_ENABLED=1 $(GO) test -race $(RACE)
+
+fuzz: ## run every fuzz target of the repository for FUZZTIME (60s) each
+	@set -e; grep -r --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file func; do \
+	echo "$${func#func } in $$(dirname $$file)"; \
+	$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "$$(dirname $$file)" </dev/null; done
 
 lint: ## gofmt, vet, staticcheck, go.mod, and the wasm and macOS builds
 	@out=$$(gofmt -l .); test -z "$$out" || { echo "run gofmt -w on:"; echo "$$out"; exit 1; }

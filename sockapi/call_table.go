@@ -51,7 +51,7 @@ var callTable = []CallInfo{
 	{"signal", "say what SIGPIPE does: end the process, or nothing", "both", "-", "-", []Errno{EINVAL}, "-", "-", "sigpipe"},
 	{"getsockname", "ask for the local address", "both", "-", "-", nil, "getsockname", "t_getprotaddr", "five-tuple"},
 	{"getpeername", "ask for the remote address", "both", "ESTABLISHED and later", "-", []Errno{ENOTCONN}, "getpeername", "t_getprotaddr", "ipv6"},
-	{"setsockopt", "set an option: see docs/socket-options.md", "both", "-", "-", []Errno{ENOPROTOOPT, EINVAL, EDOM}, "setsockopt", "t_optmgmt", "options"},
+	{"setsockopt", "set an option: see docs/socket-options.md", "both", "-", "-", []Errno{ENOPROTOOPT, EINVAL, EDOM, EPROTO}, "setsockopt", "t_optmgmt", "options"},
 	{"getsockopt", "read an option", "both", "-", "-", []Errno{ENOPROTOOPT}, "getsockopt", "t_optmgmt", "nonblocking-connect"},
 	{"fcntl", "set O_NONBLOCK, or FD_CLOEXEC", "both", "-", "-", []Errno{EINVAL}, "ioctlsocket with FIONBIO", "fcntl, or t_open with O_NONBLOCK", "nonblocking-connect"},
 	{"ioctl", "ask how much is queued: FIONREAD, SIOCOUTQ", "both", "-", "-", []Errno{ENOTTY}, "ioctlsocket with FIONREAD", "t_look", "peek"},

@@ -29,8 +29,6 @@ func storedOption(t OptType, def any) Option {
 	return Option{Status: Stored, Type: t, Default: def}
 }
 
-func refused() Option { return Option{Status: Refused, Type: Int} }
-
 // intOption is an integer that netstack keeps under o.
 func intOption(o tcpip.SockOptInt, def int) Option {
 	return Option{

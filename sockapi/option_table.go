@@ -185,7 +185,7 @@ var ipOptions = []Option{
 	ipOpt(IP_RECVORIGDSTADDR, "IP_RECVORIGDSTADDR", "datagrams bring IP_ORIGDSTADDR", flag((*tcpip.SocketOptions).GetReceiveOriginalDstAddress, (*tcpip.SocketOptions).SetReceiveOriginalDstAddress)),
 	ipOpt(IP_RECVERR, "IP_RECVERR", "ICMP errors go to the queue that MSG_ERRQUEUE reads", recvErrOption(func(s *socket) *bool { return &s.errs.v4 })),
 	ipOpt(IP_MTU, "IP_MTU", "read-only; of the first link", mtuOption()),
-	ipOpt(IP_MULTICAST_IF, "IP_MULTICAST_IF", "", multicastInterface()),
+	ipOpt(IP_MULTICAST_IF, "IP_MULTICAST_IF", "", notOnStreams(multicastInterface(), EINVAL)),
 	ipOpt(IP_MULTICAST_TTL, "IP_MULTICAST_TTL", "", notOnStreams(multicastTTL(), EINVAL)),
 	ipOpt(IP_MULTICAST_LOOP, "IP_MULTICAST_LOOP", "", multicastLoop()),
 	ipOpt(IP_ADD_MEMBERSHIP, "IP_ADD_MEMBERSHIP", "write-only", notOnStreams(membership(true, false), EPROTO)),

@@ -198,6 +198,9 @@ func (p *Proc) Getsockopt(fd, level, num int) (any, error) {
 
 // convert brings a value to the option's Go type.
 func (o *Option) convert(value any) (any, Errno) {
+	if bad, ok := value.(badValue); ok {
+		return nil, bad.errno
+	}
 	switch o.Type {
 	case Bool:
 		switch v := value.(type) {
@@ -241,6 +244,8 @@ func (o *Option) convert(value any) (any, Errno) {
 			}
 			return Mreq{Local: v}, 0
 		}
+	case Info:
+		return nil, ENOPROTOOPT // read-only
 	}
 	return nil, EINVAL
 }

@@ -184,11 +184,9 @@ func (s *socket) translate(addr netip.AddrPort) (tcpip.FullAddress, Errno) {
 	}
 	full := tcpip.FullAddress{Port: addr.Port()}
 	if zone := a.Zone(); zone != "" {
-		i := s.st.InterfaceNamed(zone)
-		if i == nil {
+		if full.NIC = tcpip.NICID(s.zoned(zone)); full.NIC == 0 {
 			return full, EINVAL
 		}
-		full.NIC = tcpip.NICID(i.Index())
 	}
 	if !a.IsUnspecified() {
 		full.Addr = stack.Address(a)
