@@ -141,7 +141,7 @@ func (e *ICMPError) quoted6(b []byte) bool {
 		return false
 	}
 	h := header.IPv6(b)
-	e.Proto = uint8(h.TransportProtocol())
+	e.Proto = h.NextHeader()
 	e.transport(Addr(h.SourceAddress()), Addr(h.DestinationAddress()), b[header.IPv6MinimumSize:])
 	return true
 }

@@ -4,8 +4,22 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
+
+// LoopbackUp brings up "lo" in the network namespace of the calling thread: in
+// a new one it is down.
+func LoopbackUp() error {
+	lo, err := netlink.LinkByName("lo")
+	if err == nil {
+		err = netlink.LinkSetUp(lo)
+	}
+	if err != nil {
+		return fmt.Errorf("lo: %w", err)
+	}
+	return nil
+}
 
 // OpenFile makes a TUN device in the network namespace of the calling thread,
 // and returns its descriptor: each read and each write is one IP packet. It is

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -13,7 +12,6 @@ import (
 	"fivetuple/tun"
 
 	"github.com/spf13/cobra"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -63,12 +61,8 @@ func becomeProgram(conn *os.File) error {
 	if err != nil {
 		return err
 	}
-	lo, err := netlink.LinkByName("lo")
-	if err == nil {
-		err = netlink.LinkSetUp(lo)
-	}
-	if err != nil {
-		return fmt.Errorf("lo: %w", err)
+	if err := tun.LoopbackUp(); err != nil {
+		return err
 	}
 	var fds []int
 	for _, i := range p.Interfaces {

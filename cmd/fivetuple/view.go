@@ -68,7 +68,7 @@ func (v *view) run(cmd *cobra.Command, name string, show func([]*sim.Host) error
 		}
 	}
 	result, runErr := s.Run(cmd.Context(), cfg)
-	defer result.World.Close()
+	defer func() { result.World.Close() }() // also after an error
 	if errors.Is(runErr, errLooked) {
 		runErr = nil
 	}
