@@ -214,3 +214,27 @@ func TestGetaddrinfo(t *testing.T) {
 		})
 	}
 }
+// TestRawSocketIsListed: a raw socket is in the host's list as ss -w has it, its
+// protocol in the place of the port; a pair and a packet socket are not in it.
+func TestRawSocketIsListed(t *testing.T) {
+	w := sim.New(sim.Config{})
+	t.Cleanup(w.Close)
+	h, err := w.AddHost(sim.HostConfig{Name: "h"})
+	require.NoError(t, err)
+	h.Spawn("p", func(p *sockapi.Proc) error {
+		_, err := p.Socket(inet, sockapi.SOCK_RAW, sockapi.IPPROTO_ICMP)
+		require.NoError(t, err)
+		_, err = p.Socket(sockapi.AF_PACKET, sockapi.SOCK_RAW, sockapi.ETH_P_ALL)
+		require.NoError(t, err)
+		_, err = p.Socketpair(sockapi.AF_UNIX, stream, 0)
+		require.NoError(t, err)
+		socks := h.Stack().AllSockets()
+		require.Len(t, socks, 1)
+		require.Equal(t, "raw", socks[0].Proto)
+		require.Equal(t, bAddrOf("0.0.0.0:1"), socks[0].Local)
+		require.Equal(t, 3, socks[0].Holders[0].FD)
+		require.Len(t, p.FDs(), 4)
+		return nil
+	})
+	require.NoError(t, w.Run(t.Context(), sim.UntilQuiet))
+}

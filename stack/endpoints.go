@@ -45,7 +45,7 @@ func (s *Stack) endpoints() []tcpip.Endpoint {
 		seen[ep] = true
 	}
 	for ep := range s.track.owners {
-		if !seen[ep] {
+		if !seen[ep] && protoName(ep) != "unknown" && protoName(ep) != "packet" {
 			out = append(out, ep)
 		}
 	}

@@ -2,7 +2,9 @@ package stack
 
 import (
 	"net/netip"
+	"reflect"
 	"slices"
+	"strings"
 
 	"fivetuple/trace"
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -108,6 +110,13 @@ func EndpointTuple(ep tcpip.Endpoint) trace.FiveTuple {
 			local = netip.IPv6Unspecified()
 		}
 	}
+	if ft.Proto == "raw" { // its protocol stands where others have the port, as in ss
+		ft.Local = netip.AddrPortFrom(local.Unmap(), uint16(info.TransProto))
+		if remote := Addr(info.ID.RemoteAddress); remote.IsValid() {
+			ft.Remote = netip.AddrPortFrom(remote.Unmap(), 0)
+		}
+		return ft
+	}
 	ft.Local = netip.AddrPortFrom(local.Unmap(), info.ID.LocalPort)
 	if remote := Addr(info.ID.RemoteAddress); remote.IsValid() && info.ID.RemotePort != 0 {
 		ft.Remote = netip.AddrPortFrom(remote.Unmap(), info.ID.RemotePort)
@@ -120,6 +129,12 @@ func protoName(ep tcpip.Endpoint) string {
 	if !ok {
 		return "unknown"
 	}
+	switch {
+	case isKind(ep, "raw"):
+		return "raw"
+	case isKind(ep, "packet"):
+		return "packet"
+	}
 	switch info.TransProto {
 	case tcp.ProtocolNumber:
 		return "tcp"
@@ -130,7 +145,17 @@ func protoName(ep tcpip.Endpoint) string {
 	case icmp.ProtocolNumber6:
 		return "icmpv6"
 	}
-	return "raw"
+	return "unknown"
+}
+
+// isKind reports whether an end point is of netstack's package transport/kind:
+// a raw one says that its protocol is the one it listens to, and its type is
+// not exported.
+func isKind(ep tcpip.Endpoint, kind string) bool {
+	if _, ok := ep.(*tcp.Endpoint); ok {
+		return false
+	}
+	return strings.HasSuffix(reflect.TypeOf(ep).Elem().PkgPath(), "/transport/"+kind)
 }
 
 func transportNumber(proto string) (tcpip.TransportProtocolNumber, bool) {
