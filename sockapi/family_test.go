@@ -214,6 +214,7 @@ func TestGetaddrinfo(t *testing.T) {
 		})
 	}
 }
+
 // TestRawSocketIsListed: a raw socket is in the host's list as ss -w has it, its
 // protocol in the place of the port; a pair and a packet socket are not in it.
 func TestRawSocketIsListed(t *testing.T) {
