@@ -19,6 +19,7 @@ package trace
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -81,6 +82,11 @@ type Bus struct {
 
 // Attach adds a sink. Sinks see events in the order in which they were attached.
 func (b *Bus) Attach(s Sink) { b.sinks = append(b.sinks, s) }
+
+// Detach removes a sink; its Close is not called.
+func (b *Bus) Detach(s Sink) {
+	b.sinks = slices.DeleteFunc(b.sinks, func(o Sink) bool { return o == s })
+}
 
 // Enabled reports whether anybody listens.
 func (b *Bus) Enabled() bool { return len(b.sinks) > 0 }

@@ -30,6 +30,7 @@ type live struct {
 	lad   *ladder.Ladder
 	text  io.Writer
 
+	session    string    // its name for others: "ft0"
 	complaints io.Writer // standard error
 }
 
@@ -71,13 +72,18 @@ func (l *live) observe(cmd *cobra.Command) (err error) {
 	if l.text, err = l.out.ladderWriter(cmd.OutOrStdout()); err != nil || l.text == nil {
 		return err
 	}
+	l.lad = l.out.newLadder(l.text, l.world, title, claim, true, l.peer())
+	l.world.Bus().Attach(l.lad)
+	return nil
+}
+
+// peer is Linux's end of the device, as a lane of the ladder.
+func (l *live) peer() ladder.Host {
 	peer := ladder.Host{Name: "linux"}
 	for _, a := range l.hostAddrs {
 		peer.Addrs = append(peer.Addrs, a.Addr())
 	}
-	l.lad = l.out.newLadder(l.text, l.world, title, claim, true, peer)
-	l.world.Bus().Attach(l.lad)
-	return nil
+	return peer
 }
 
 // run serves until it is told to stop, which is no error, or runs the

@@ -80,6 +80,7 @@ What was captured until then is a valid file in every case.`,
 	cmd.SetHelpCommand(helpCommand())
 	cmd.CompletionOptions.HiddenDefaultCmd = true
 	cmd.AddCommand(ssCommand(), portsCommand(), fdsCommand(), lookupCommand())
+	cmd.AddCommand(liveCommands()...)
 	cmd.AddCommand(runCommand(), listCommand(), testCommand(), upCommand(), execCommand(), insideCommand(), optionsCommand(), callsCommand())
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 
 	"fivetuple/scenarios/star"
 	"fivetuple/sim/netem"
+	"fivetuple/trace/ladder"
 	"fivetuple/tun"
 
 	"github.com/spf13/cobra"
@@ -17,11 +18,11 @@ import (
 
 // upFlags is what `fivetuple up` was asked for, as it was typed.
 type upFlags struct {
-	tun, serve, files, scenario, name, duration string
-	addrs, hostAddrs                            []string
-	mtu                                         int
-	seed                                        uint64
-	out                                         outputs
+	tun, serve, files, scenario, name, duration, control string
+	addrs, hostAddrs                                     []string
+	mtu                                                  int
+	seed                                                 uint64
+	out                                                  outputs
 }
 
 // upConfig is the same, checked.
@@ -34,6 +35,7 @@ type upConfig struct {
 	files            string         // directory to serve; "": none
 	script           *star.Scenario // nil: serve until told to stop
 	duration         time.Duration  // 0: no limit
+	control          string         // name or path of the control socket
 	out              *outputs
 }
 
@@ -79,6 +81,7 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringVar(&u.files, "files", "", "serve this `directory` with Go's net/http, on port 80, or 8080 beside the http service")
 	f.StringVar(&u.scenario, "scenario", "", "run this `scenario` here: host(\"lab\") is the host with the device")
 	f.StringVar(&u.duration, "duration", "", "end by itself after this `time`, as 10s")
+	f.StringVar(&u.control, "control", "", "`name` of the session, for ss @NAME, trace @NAME and so on (that of the device), or a path")
 	f.StringVar(&u.name, "host", "lab", "`name` of the host in the trace")
 	f.Uint64Var(&u.seed, "seed", 1, "decides every random choice of the stack")
 	u.out.flags(cmd)
@@ -87,7 +90,7 @@ func (u *upFlags) define(cmd *cobra.Command) {
 // check reads the flags. Everything that is wrong with them is found before
 // anything is made.
 func (u *upFlags) check() (c *upConfig, err error) {
-	c = &upConfig{tun: tun.Config{Name: u.tun, MTU: u.mtu}, name: u.name, seed: u.seed, files: u.files, out: &u.out}
+	c = &upConfig{control: u.control, tun: tun.Config{Name: u.tun, MTU: u.mtu}, name: u.name, seed: u.seed, files: u.files, out: &u.out}
 	if err := c.out.check(); err != nil {
 		return nil, err
 	}
@@ -182,10 +185,20 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	for _, s := range c.serve {
 		s.spawn(l.host, l.world.Epoch())
 	}
-	ready := func() { fmt.Fprintln(cmd.ErrOrStderr(), c.ready(l.tun.Name())) }
-	ctx, cancel := context.WithCancel(cmd.Context())
-	defer cancel()
+	ready := func() { fmt.Fprintln(cmd.ErrOrStderr(), c.ready(l.tun.Name())+"; session @"+l.session) }
+	ctx, stop := context.WithCancelCause(cmd.Context())
+	ended := make(chan struct{})
+	s := &liveSession{world: l.world, stop: stop, end: ended, peers: []ladder.Host{l.peer()}}
+	defer func() {
+		stop(nil)
+		close(ended)
+		s.answers.Wait()
+	}()
+	if l.session, err = s.serveControl(ctx, c.control, l.tun.Name()); err != nil {
+		return usageError{err}
+	}
 	if c.duration > 0 {
+		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, c.duration, errDuration)
 		defer cancel()
 	}

@@ -4,6 +4,11 @@ package main
 
 import "github.com/spf13/cobra"
 
+// forward says why there is no session.
+func forward(_ *cobra.Command, name string) error {
+	return usagef("%s: live sessions need Linux", name)
+}
+
 func upCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:                "up",

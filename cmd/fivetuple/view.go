@@ -34,7 +34,8 @@ func (v *view) jsonFlag(cmd *cobra.Command) {
 
 // exitStatuses ends the help of these commands.
 const exitStatuses = `
-The scenario runs quietly in virtual time, to its end or to --at. One that fails
+Instead of a scenario, @NAME looks at a live session now: ` + "`fivetuple up`" + `'s --tun or
+--control. A scenario runs quietly in virtual time, to its end or to --at. One that fails
 is shown as it was then, and the error is reported after the table.
 
 Exit status: 0 if the script got that far, 1 if an expectation or a call failed,
@@ -45,6 +46,9 @@ var errLooked = errors.New("the instant of --at")
 
 // run runs a scenario up to the instant, and calls show with the hosts.
 func (v *view) run(cmd *cobra.Command, name string, show func([]*sim.Host) error) error {
+	if isLiveName(name) {
+		return v.live(cmd, name, show)
+	}
 	stop := time.Duration(-1)
 	if v.at != "" {
 		var err error
@@ -80,6 +84,24 @@ func (v *view) run(cmd *cobra.Command, name string, show func([]*sim.Host) error
 		return errors.Join(runErr, err)
 	}
 	return errors.Join(show(hosts), runErr)
+}
+
+// live looks at a session, where it is.
+func (v *view) live(cmd *cobra.Command, name string, show func([]*sim.Host) error) error {
+	s := sessionOf(cmd)
+	switch {
+	case v.at != "":
+		return usagef("--at: a live session is looked at now")
+	case s == nil:
+		return forward(cmd, name)
+	}
+	return s.do(cmd.Context(), func() error {
+		hosts, err := v.hosts(s.world)
+		if err != nil {
+			return err
+		}
+		return show(hosts)
+	})
 }
 
 // hosts are those to look at.

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// TestUpControl drives a live session through its control socket, as another
+// process does: what a command shows is the running stack, and what it changes
+// takes effect there.
+func TestUpControl(t *testing.T) {
+	if !isLive(t) {
+		return
+	}
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "s.sock")
+	p := up(t, dir, "--control", socket)
+	info, err := os.Stat(socket)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	ask := func(args ...string) string {
+		t.Helper()
+		return tool(t, nil, "fivetuple", append([]string{args[0], "@" + socket}, args[1:]...)...)
+	}
+	tail := start(t, dir, "fivetuple", "trace", "@"+socket)
+
+	require.Contains(t, ask("ss", "-tln", "sport = :80"), "LISTEN 0      4096               *:80")
+	require.Contains(t, ask("fds", "--process", "http"), "SO_REUSEADDR=1")
+	require.Contains(t, ask("lookup", "tcp", host4+":5000", lab4+":80"), "wildcard")
+	require.Equal(t, "ft0 ab: delay 20ms\nft0 ba: delay 20ms\n", ask("link", "set", "delay", "20ms"))
+	require.Contains(t, ask("mark", "half", "a", "second", "later"), "")
+	tail.awaitOutput("mark: half a second later")
+	tool(t, nil, "curl", "-s", "http://"+lab4+"/")
+	tail.awaitOutput("S   seq 0")
+	require.Equal(t, "ft0 ab: none\nft0 ba: none\n", ask("link", "set", "none"))
+	require.Contains(t, ask("stats"), "link ft0 ab: ")
+
+	for _, tc := range []struct {
+		want string
+		args []string
+	}{
+		{`unknown unit "%x"`, []string{"link", "@" + socket, "set", "loss", "1%x"}},
+		{"which impairments?", []string{"link", "@" + socket, "set", "ab"}},
+		{"looked at now", []string{"ss", "@" + socket, "--at", "5ms"}},
+		{"no session answers", []string{"ss", "@" + filepath.Join(dir, "none.sock")}},
+		{"works on a live session", []string{"stats"}},
+		{"--format x: it is ladder, jsonl or pcapng", []string{"trace", "@" + socket, "--format", "x"}},
+	} {
+		bad := start(t, dir, "fivetuple", tc.args...)
+		require.Equal(t, exitUsage, bad.wait(), "%s", tc.args)
+		require.Contains(t, bad.stderr(), tc.want)
+	}
+	second := start(t, dir, "fivetuple", upArgs("--tun", "ft1", "-q", "--control", socket)...)
+	require.Equal(t, exitUsage, second.wait(), "the name is taken")
+
+	ask("stop")
+	require.Zero(t, p.wait(), p.stderr())
+	require.Zero(t, tail.wait(), "it ends with the session")
+	_, err = os.Stat(socket)
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// TestUpControlFlood: many clients at once, some of which say nothing or leave
+// in the middle, and one that follows the trace and never reads. The session
+// goes on, and answers the next one.
+func TestUpControlFlood(t *testing.T) {
+	if !isLive(t) {
+		return
+	}
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "s.sock")
+	p := up(t, dir, "--control", socket)
+	stuck, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	require.NoError(t, unix.Connect(stuck, &unix.SockaddrUnix{Name: socket}))
+	_, err = unix.Write(stuck, []byte(`["trace","@x","--format","jsonl"]`+"\n"))
+	require.NoError(t, err)
+	for i := range 100 {
+		s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		require.NoError(t, err)
+		require.NoError(t, unix.Connect(s, &unix.SockaddrUnix{Name: socket}))
+		_, err = unix.Write(s, []byte([]string{"", "x\n", `["stats","@x"]` + "\n", strings.Repeat("y", 70000)}[i%4]))
+		if err != nil {
+			require.ErrorIs(t, err, unix.EPIPE) // it has been sent away already
+		}
+		require.NoError(t, unix.Close(s))
+	}
+	blob := strings.Repeat("x", 1<<20)
+	got, err := exec.CommandContext(t.Context(), "sh", "-c", "printf '"+blob[:100000]+"' | nc -N "+lab4+" 7 | wc -c").Output()
+	require.NoError(t, err)
+	require.Equal(t, "100000", strings.TrimSpace(string(got)))
+	require.Contains(t, tool(t, nil, "fivetuple", "stats", "@"+socket), "host lab")
+	require.NoError(t, unix.Close(stuck))
+	p.stop()
+}
