@@ -47,6 +47,10 @@ var rules = []rule{
 		why: "deciders are pure: packet, time and random stream in, verdict out; the standard library is enough",
 	},
 	{
+		pkg: "sim/record",
+		why: "a file format; the standard library is enough",
+	},
+	{
 		pkg: "sim", allow: []string{"sim/...", "sockapi", "stack", "trace"},
 		why: "the world sees hosts and sockets through our names; it knows no scenario language, file format or device",
 	},

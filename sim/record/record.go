@@ -1,0 +1,337 @@
+// Package record is the file format of recordings: the inputs of a live run,
+// enough to run it again in virtual time.
+//
+//	Writer  appends records; every one has a checksum
+//	Reader  reads them back, up to the last complete one
+//	Header  what was run: configuration, seed, versions
+//	Input   what came from outside, and when
+//	End     how the run ended, and a digest of all its events
+//
+// A file is a magic line and then records: a length (uvarint, of the kind and
+// the body), a kind (one byte), the body, and a CRC-32C (4 bytes, big endian)
+// over the record's number, kind and body. The number makes a record that is
+// missing show. The first record is the header, as JSON.
+package record
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"time"
+)
+
+// magic begins every recording.
+const magic = "fivetuple recording 1\n"
+
+// maxRecord bounds a record: a batch of 64 packets of 64 KiB, and more.
+const maxRecord = 16 << 20
+
+// Kinds of records.
+const (
+	kindHeader  = 'H'
+	kindPackets = 'P'
+	kindCommand = 'C'
+	kindLost    = 'L'
+	kindEnd     = 'E'
+)
+
+// Header says what was run.
+type Header struct {
+	Tool   string    `json:"tool"`   // "fivetuple"
+	GVisor string    `json:"gvisor"` // the version of netstack: another one may behave otherwise
+	Seed   uint64    `json:"seed"`
+	Epoch  time.Time `json:"epoch"` // wall-clock time at the start
+	// Config is whatever the recorder needs to build the same world.
+	Config json.RawMessage `json:"config"`
+}
+
+// Input is what came from outside of the world at one instant: packets, or a
+// command.
+type Input struct {
+	// Ran is how many events the loop had run before it, Now the world's time
+	// at which it was let in: together they place it exactly.
+	Ran uint64
+	Now time.Duration
+	// Packets are the packets that came together.
+	Packets []Packet
+	// Command is a change that somebody asked for, as the recorder wrote it.
+	Command []byte
+	// Lost is the number, from 0, of a packet that the device would not take;
+	// -1 for other inputs. It is noted at the time at which the world was.
+	Lost int64
+}
+
+// Packet is a packet, and what the device said of its checksums and segments.
+type Packet struct {
+	Meta []byte // as the device layer writes it; nil for a plain packet
+	Data []byte
+}
+
+// End is the end of a run.
+type End struct {
+	Ran    uint64
+	Now    time.Duration
+	Reason string
+	Events uint64   // events of the trace
+	Digest [32]byte // SHA-256 of the trace as JSONL
+}
+
+// Writer writes a recording. Records are buffered: Flush writes what is complete.
+type Writer struct {
+	w   *bufio.Writer
+	n   uint32 // records written
+	ran uint64
+	now time.Duration
+	buf []byte
+	err error
+}
+
+// NewWriter writes the beginning of a recording.
+func NewWriter(w io.Writer, h Header) (*Writer, error) {
+	out := &Writer{w: bufio.NewWriterSize(w, 1<<16)}
+	if _, err := out.w.WriteString(magic); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(h)
+	if err != nil {
+		return nil, err
+	}
+	out.record(kindHeader, text)
+	return out, out.Flush()
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func checksum(n uint32, record []byte) uint32 {
+	var number [4]byte
+	binary.BigEndian.PutUint32(number[:], n)
+	return crc32.Update(crc32.Checksum(number[:], castagnoli), castagnoli, record)
+}
+
+func (w *Writer) record(kind byte, body []byte) {
+	if w.err != nil {
+		return
+	}
+	var head [binary.MaxVarintLen64 + 1]byte
+	k := binary.PutUvarint(head[:], uint64(len(body)+1))
+	head[k] = kind
+	sum := crc32.Update(checksum(w.n, head[k:k+1]), castagnoli, body)
+	_, e1 := w.w.Write(head[:k+1])
+	_, e2 := w.w.Write(body)
+	_, e3 := w.w.Write(binary.BigEndian.AppendUint32(nil, sum))
+	w.err = errors.Join(e1, e2, e3)
+	w.n++
+}
+
+// place writes when something happened, as differences to the last one.
+func (w *Writer) place(ran uint64, now time.Duration) {
+	w.buf = binary.AppendUvarint(w.buf[:0], ran-w.ran)
+	w.buf = binary.AppendUvarint(w.buf, uint64(now-w.now))
+	w.ran, w.now = ran, now
+}
+
+func (w *Writer) bytes(b []byte) {
+	w.buf = binary.AppendUvarint(w.buf, uint64(len(b)))
+	w.buf = append(w.buf, b...)
+}
+
+// Input appends an input.
+func (w *Writer) Input(in Input) error {
+	w.place(in.Ran, in.Now)
+	switch {
+	case in.Command != nil:
+		w.buf = append(w.buf, in.Command...)
+		w.record(kindCommand, w.buf)
+	case in.Lost >= 0 && in.Packets == nil:
+		w.buf = binary.AppendUvarint(w.buf, uint64(in.Lost))
+		w.record(kindLost, w.buf)
+	default:
+		for _, p := range in.Packets {
+			w.bytes(p.Meta)
+			w.bytes(p.Data)
+		}
+		w.record(kindPackets, w.buf)
+	}
+	return w.err
+}
+
+// End appends the end, and flushes.
+func (w *Writer) End(e End) error {
+	w.place(e.Ran, e.Now)
+	w.buf = binary.AppendUvarint(w.buf, e.Events)
+	w.buf = append(w.buf, e.Digest[:]...)
+	w.buf = append(w.buf, e.Reason...)
+	w.record(kindEnd, w.buf)
+	return w.Flush()
+}
+
+// Flush writes what is complete to the file.
+func (w *Writer) Flush() error {
+	if w.err == nil {
+		w.err = w.w.Flush()
+	}
+	return w.err
+}
+
+// ErrCut is what a reader returns at the end of a recording that was not ended:
+// its writer was killed, or its disk was full. All before it is good.
+var ErrCut = errors.New("the recording ends here without an end: its run was cut off")
+
+// CorruptError is a recording that was changed.
+type CorruptError struct {
+	Record int   // number of the record, the header is 0
+	Offset int64 // where it begins in the file, bytes
+	Reason string
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("record %d, at byte %d: %s", e.Record, e.Offset, e.Reason)
+}
+
+// Reader reads a recording.
+type Reader struct {
+	// Header is what was run.
+	Header Header
+	r      *bufio.Reader
+	n      uint32
+	at     int64
+	ran    uint64
+	now    time.Duration
+	ended  bool
+}
+
+// NewReader reads the beginning of a recording.
+func NewReader(r io.Reader) (*Reader, error) {
+	in := &Reader{r: bufio.NewReaderSize(r, 1<<16), at: int64(len(magic))}
+	got := make([]byte, len(magic))
+	if _, err := io.ReadFull(in.r, got); err != nil || string(got) != magic {
+		return nil, errors.New("this is no recording of fivetuple's, or of another version")
+	}
+	kind, body, err := in.record()
+	if err != nil {
+		return nil, err
+	}
+	if kind != kindHeader {
+		return nil, &CorruptError{0, in.at, "it is no header"}
+	}
+	if err := json.Unmarshal(body, &in.Header); err != nil {
+		return nil, &CorruptError{0, in.at, err.Error()}
+	}
+	return in, nil
+}
+
+// record reads the next record. A file that ends in the middle of one gives
+// ErrCut, one that was changed a CorruptError.
+func (r *Reader) record() (kind byte, body []byte, err error) {
+	start := r.at
+	corrupt := func(reason string) error { return &CorruptError{int(r.n), start, reason} }
+	size, err := binary.ReadUvarint(counted{r})
+	switch {
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return 0, nil, ErrCut
+	case err != nil:
+		return 0, nil, corrupt(err.Error())
+	case size == 0 || size > maxRecord:
+		return 0, nil, corrupt(fmt.Sprintf("its length cannot be %d", size))
+	}
+	buf := make([]byte, size+4)
+	n, err := io.ReadFull(r.r, buf)
+	r.at += int64(n)
+	if err != nil {
+		return 0, nil, ErrCut
+	}
+	record := buf[:size]
+	if got, want := checksum(r.n, record), binary.BigEndian.Uint32(buf[size:]); got != want {
+		return 0, nil, corrupt(fmt.Sprintf("its checksum is %08x, and should be %08x: the file was changed", got, want))
+	}
+	r.n++
+	return record[0], record[1:], nil
+}
+
+// counted reads bytes and counts them.
+type counted struct{ r *Reader }
+
+func (c counted) ReadByte() (byte, error) {
+	b, err := c.r.r.ReadByte()
+	if err == nil {
+		c.r.at++
+	}
+	return b, err
+}
+
+// Next reads the next input, or the end: one of the two is not nil. After the
+// end it returns io.EOF.
+func (r *Reader) Next() (*Input, *End, error) {
+	if r.ended {
+		return nil, nil, io.EOF
+	}
+	start := r.at
+	kind, body, err := r.record()
+	if err != nil {
+		return nil, nil, err
+	}
+	f := fields{b: body}
+	r.ran += f.uvarint()
+	r.now += time.Duration(f.uvarint())
+	in := &Input{Ran: r.ran, Now: r.now, Lost: -1}
+	switch kind {
+	case kindPackets:
+		for len(f.b) > 0 && !f.bad {
+			in.Packets = append(in.Packets, Packet{Meta: f.bytes(), Data: f.bytes()})
+		}
+	case kindCommand:
+		in.Command = f.b
+	case kindLost:
+		in.Lost = int64(f.uvarint())
+	case kindEnd:
+		e := &End{Ran: r.ran, Now: r.now, Events: f.uvarint()}
+		if len(f.b) < len(e.Digest) {
+			f.bad = true
+			break
+		}
+		copy(e.Digest[:], f.b)
+		e.Reason = string(f.b[len(e.Digest):])
+		r.ended = true
+		return nil, e, nil
+	default:
+		f.bad = true
+	}
+	if f.bad {
+		return nil, nil, &CorruptError{int(r.n) - 1, start, fmt.Sprintf("a record of kind %q cannot be read", kind)}
+	}
+	return in, nil, nil
+}
+
+// fields takes a body apart.
+type fields struct {
+	b   []byte
+	bad bool
+}
+
+func (f *fields) uvarint() uint64 {
+	v, n := binary.Uvarint(f.b)
+	if n <= 0 {
+		f.bad, f.b = true, nil
+		return 0
+	}
+	f.b = f.b[n:]
+	return v
+}
+
+func (f *fields) bytes() []byte {
+	n := f.uvarint()
+	if n > uint64(len(f.b)) {
+		f.bad, f.b = true, nil
+		return nil
+	}
+	b := f.b[:n]
+	f.b = f.b[n:]
+	if n == 0 {
+		return nil
+	}
+	return b
+}
