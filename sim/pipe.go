@@ -16,6 +16,7 @@ type end interface {
 	ethernet() bool    // whether packets have Ethernet headers
 	connect(out *pipe) // sets the pipe that leaves here
 	receive(f *flight) // takes an arriving packet
+	settled()          // what it took has to be done with now
 	owner(s *trace.Summary, inbound bool) trace.Origin
 	forwards(s *trace.Summary) bool // whether it passes on what others sent
 }
@@ -26,9 +27,11 @@ type pipe struct {
 	from, to end
 	dir      *netem.Direction
 	rules    bool          // a rule may look at the bytes
+	bursts   bool          // packets that arrive at one instant are taken together
 	least    time.Duration // no packet arrives sooner after it was sent
 	free     *flight       // flights that have landed, for reuse
 	scratch  netem.Packet  // the packet being decided about
+	flow     stack.Flow    // of the packet that arrived last, in a burst
 }
 
 func newPipe(l *Link, from, to end, cfg netem.Config, least time.Duration, seed uint64, rules ...netem.Model) (*pipe, error) {
@@ -121,11 +124,48 @@ func (p *pipe) fly(pkt stack.Packet, num uint64, n int, c *netem.Copy, seen *sig
 	w.loop.schedule(&f.ev, max(c.Arrive, w.loop.now+p.least))
 }
 
-// fire implements [action]: the copy arrives.
+// fire implements [action]: the copy arrives. In a burst, those that arrive
+// next at the same instant do too, and the receiver works once for each run of
+// packets of one flow: so that the cause of what follows is one of the flow's.
 func (f *flight) fire() {
-	f.pipe.to.receive(f)
+	p := f.pipe
+	p.land(f)
+	for p.bursts {
+		g := p.alsoHere()
+		if g == nil {
+			break
+		}
+		if !p.flow.Same(g.pkt) {
+			p.to.settled()
+		}
+		p.link.w.loop.pop()
+		p.land(g)
+	}
+	p.to.settled()
+}
+
+// land hands a copy that has arrived to the receiver.
+func (p *pipe) land(f *flight) {
+	if p.bursts {
+		p.flow = f.pkt.Flow()
+		p.link.w.bus.SetCause(0)
+	}
+	p.to.receive(f)
 	f.pkt, f.seen = stack.Packet{}, nil
-	f.next, f.pipe.free = f.pipe.free, f
+	f.next, p.free = p.free, f
+}
+
+// alsoHere is the next event, if that is another arrival of this instant.
+func (p *pipe) alsoHere() *flight {
+	l := &p.link.w.loop
+	next := l.peek()
+	if next == nil || next.at > l.now {
+		return nil
+	}
+	if g, ok := next.act.(*flight); ok && g.pipe == p {
+		return g
+	}
+	return nil
 }
 
 // sight records a packet for the trace.
@@ -219,24 +259,37 @@ func (i *iface) owner(s *trace.Summary, inbound bool) trace.Origin {
 	return i.h.originOf(s.Proto, local, remote)
 }
 
-// receive hands an arriving packet to the stack.
+// receive hands an arriving packet to the stack. What TCP makes of it happens
+// when it is settled.
 func (i *iface) receive(f *flight) {
 	w := i.h.w
 	f.delivered(w)
 	var bad uint64
-	if f.corrupt {
+	check := f.seen != nil && (f.corrupt || f.pipe.bursts)
+	if check {
 		bad = i.h.stack.ChecksumErrors()
 	}
 	taken := i.stack.Deliver(f.pkt)
-	i.h.stack.Settle()
-	if f.corrupt && f.seen != nil && (!taken || i.h.stack.ChecksumErrors() > bad) {
+	if check && f.corrupt {
+		i.h.stack.Settle()
+	}
+	if check && (!taken && f.corrupt || i.h.stack.ChecksumErrors() > bad) {
 		body := f.seen.body
 		body.What, body.Reason, body.Iface, body.Peer = trace.Discarded, "bad checksum", i.name(), f.pipe.from.host()
 		w.bus.Emit(trace.Origin{Host: i.host()}, &body)
 	}
+	i.last = trace.FiveTuple{}
 	if f.seen != nil {
 		s := &f.seen.body.Summary
-		i.h.stack.SampleTuple(trace.FiveTuple{Proto: s.Proto, Local: s.Dst, Remote: s.Src})
+		i.last = trace.FiveTuple{Proto: s.Proto, Local: s.Dst, Remote: s.Src}
+	}
+}
+
+// settled lets the stack work on what it was handed.
+func (i *iface) settled() {
+	i.h.stack.Settle()
+	if i.last.Proto != "" {
+		i.h.stack.SampleTuple(i.last)
 	}
 	i.h.flush(nil, false)
 }
