@@ -56,7 +56,9 @@ type Device struct {
 	w    *World
 	in   *pipe
 	link *Link
-	out  []byte // the packet that is being written
+
+	inside *iface
+	out    []byte // the packet that is being written
 
 	sent  []stack.Packet // what has reached the port at this instant
 	merge stack.Merger
@@ -83,14 +85,14 @@ func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
 			return nil, fmt.Errorf("device %s: %w", cfg.Name, err)
 		}
 	}
-	d := &Device{cfg: cfg, w: h.w}
+	d := &Device{cfg: cfg, w: h.w, inside: i}
 	d.link, err = h.w.join(cfg.Name, i, d, cfg.Out, cfg.In, 0, nil, nil)
 	if err != nil {
 		return nil, err
 	}
 	if cfg.Port != nil {
-		d.link.ab.bursts, d.link.ba.bursts = true, true
-		h.w.port = d
+		d.link.ab.direct, d.link.ba.direct = true, true
+		h.w.port, h.w.loop.late = d, true
 	}
 	return d, nil
 }
@@ -124,11 +126,14 @@ func (d *Device) owner(*trace.Summary, bool) trace.Origin { return trace.Origin{
 
 // receive hands a packet to the outside, or keeps it until the instant is over.
 func (d *Device) receive(f *flight) {
-	f.delivered(d.w)
 	if d.cfg.Port != nil {
+		cause := d.w.bus.Cause() // of what else is sent
+		f.delivered(d.w)
+		d.w.bus.SetCause(cause)
 		d.sent = append(d.sent, f.pkt)
 		return
 	}
+	f.delivered(d.w)
 	d.out = f.pkt.AppendTo(d.out[:0])
 	err := d.cfg.Write(d.out)
 	f.pkt.Release()
@@ -160,9 +165,20 @@ func (d *Device) send() {
 	}
 }
 
-// arrive lets packets from outside enter the world now.
+// arrive lets packets from outside enter the world now, before anything else
+// happens. The stack works once for each run of packets of one flow: so that the
+// cause of what follows is one of the flow's.
 func (d *Device) arrive(ps []stack.Packet) {
-	for _, p := range ps {
+	for n, p := range ps {
+		last := n == len(ps)-1
+		if !last {
+			flow := p.Flow()
+			last = !flow.Same(ps[n+1])
+		}
+		d.w.bus.SetCause(0)
 		d.in.send(p)
+		if last {
+			d.inside.settled()
+		}
 	}
 }

@@ -100,9 +100,7 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 				w.loop.now = limit.until
 				break
 			}
-			if next.at > w.loop.now || w.port == nil {
-				w.takeInputs(start)
-			}
+			w.takeInputs(start)
 			if ctx.Err() != nil {
 				return nil
 			}
@@ -211,23 +209,26 @@ func (w *World) takePost(start time.Time) bool {
 // that is due: a flood must not stop time.
 const maxInputs = 64
 
-// enter lets an input into the world now, or just before the next event if that
-// is overdue. Everything that comes from outside of a paced world passes here,
-// with the instant at which it does.
+// enter lets an input into the world now. Everything that comes from outside of
+// a paced world passes here, with the instant at which it does.
+//
+// If events are overdue, the clock of a world without a port waits for the first
+// of them, so that what is simulated keeps its times. With a port, round trips
+// are real, and events that are late happen late.
 func (w *World) enter(start time.Time, in input) {
 	now := time.Since(start)
-	if next := w.loop.peek(); next != nil {
+	if next := w.loop.peek(); next != nil && w.port == nil {
 		now = min(now, next.at)
 	}
 	w.loop.now = max(w.loop.now, now)
 	w.bus.SetCause(0)
 	if in.f == nil {
 		w.port.arrive(in.packets)
-		return
-	}
-	in.f()
-	if in.any {
-		w.flushAll()
+	} else {
+		in.f()
+		if in.any {
+			w.flushAll()
+		}
 	}
 	w.resumeReady()
 	w.leave()

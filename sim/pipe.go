@@ -27,11 +27,10 @@ type pipe struct {
 	from, to end
 	dir      *netem.Direction
 	rules    bool          // a rule may look at the bytes
-	bursts   bool          // packets that arrive at one instant are taken together
+	direct   bool          // a port's: what takes no time arrives while it is sent
 	least    time.Duration // no packet arrives sooner after it was sent
 	free     *flight       // flights that have landed, for reuse
 	scratch  netem.Packet  // the packet being decided about
-	flow     stack.Flow    // of the packet that arrived last, in a burst
 }
 
 func newPipe(l *Link, from, to end, cfg netem.Config, least time.Duration, seed uint64, rules ...netem.Model) (*pipe, error) {
@@ -92,16 +91,27 @@ func (p *pipe) send(pkt stack.Packet) {
 		}
 		seen.at(start, v.Drop)
 	}
+	last := -1 // the copy that takes the packet itself
 	for n := range copies {
-		c := &copies[n]
-		if c.Drop == "" {
-			p.fly(pkt, num, n, c, seen)
+		if copies[n].Drop == "" {
+			last = n
 		}
 	}
-	pkt.Release()
+	for n := range copies[:last+1] {
+		c := &copies[n]
+		switch {
+		case n == last:
+			p.fly(pkt, num, n, c, seen)
+		case c.Drop == "":
+			p.fly(pkt.Clone(), num, n, c, seen)
+		}
+	}
+	if last < 0 {
+		pkt.Release()
+	}
 }
 
-// fly schedules the arrival of one copy.
+// fly schedules the arrival of one copy, or lets it arrive; it takes pkt.
 func (p *pipe) fly(pkt stack.Packet, num uint64, n int, c *netem.Copy, seen *sighting) {
 	f := p.free
 	if f == nil {
@@ -116,56 +126,30 @@ func (p *pipe) fly(pkt stack.Packet, num uint64, n int, c *netem.Copy, seen *sig
 		for _, bit := range c.Corrupt {
 			data[bit/8] ^= 0x80 >> (bit % 8)
 		}
-		f.pkt = stack.NewPacket(data)
-	} else {
-		f.pkt = pkt.Clone()
+		pkt.Release()
+		pkt = stack.NewPacket(data)
 	}
+	f.pkt = pkt
 	w := p.link.w
-	w.loop.schedule(&f.ev, max(c.Arrive, w.loop.now+p.least))
+	at := max(c.Arrive, w.loop.now+p.least)
+	if p.direct && at <= w.loop.now {
+		f.land()
+		return
+	}
+	w.loop.schedule(&f.ev, at)
 }
 
-// fire implements [action]: the copy arrives. In a burst, those that arrive
-// next at the same instant do too, and the receiver works once for each run of
-// packets of one flow: so that the cause of what follows is one of the flow's.
+// fire implements [action]: the copy arrives.
 func (f *flight) fire() {
-	p := f.pipe
-	p.land(f)
-	for p.bursts {
-		g := p.alsoHere()
-		if g == nil {
-			break
-		}
-		if !p.flow.Same(g.pkt) {
-			p.to.settled()
-		}
-		p.link.w.loop.pop()
-		p.land(g)
-	}
-	p.to.settled()
+	f.land()
+	f.pipe.to.settled()
 }
 
 // land hands a copy that has arrived to the receiver.
-func (p *pipe) land(f *flight) {
-	if p.bursts {
-		p.flow = f.pkt.Flow()
-		p.link.w.bus.SetCause(0)
-	}
-	p.to.receive(f)
+func (f *flight) land() {
+	f.pipe.to.receive(f)
 	f.pkt, f.seen = stack.Packet{}, nil
-	f.next, p.free = p.free, f
-}
-
-// alsoHere is the next event, if that is another arrival of this instant.
-func (p *pipe) alsoHere() *flight {
-	l := &p.link.w.loop
-	next := l.peek()
-	if next == nil || next.at > l.now {
-		return nil
-	}
-	if g, ok := next.act.(*flight); ok && g.pipe == p {
-		return g
-	}
-	return nil
+	f.next, f.pipe.free = f.pipe.free, f
 }
 
 // sight records a packet for the trace.
@@ -265,7 +249,7 @@ func (i *iface) receive(f *flight) {
 	w := i.h.w
 	f.delivered(w)
 	var bad uint64
-	check := f.seen != nil && (f.corrupt || f.pipe.bursts)
+	check := f.seen != nil && (f.corrupt || f.pipe.direct)
 	if check {
 		bad = i.h.stack.ChecksumErrors()
 	}

@@ -212,13 +212,9 @@ func (w *World) Step() bool {
 	return true
 }
 
-// leave lets what was sent at this instant leave through the port, once the
-// instant is over.
+// leave lets what the host has sent leave through the port.
 func (w *World) leave() {
-	if w.port == nil || len(w.port.sent) == 0 {
-		return
-	}
-	if next := w.loop.peek(); next == nil || next.at > w.loop.now {
+	if w.port != nil && len(w.port.sent) > 0 {
 		w.port.send()
 	}
 }

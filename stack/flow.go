@@ -12,9 +12,10 @@ type Flow struct {
 // Flow returns the flow of a packet that begins with an IP header.
 func (p Packet) Flow() Flow {
 	var f Flow
-	b, ok := p.pb.Data().PullUp(min(p.Len(), header.IPv6MinimumSize+4))
+	var first [header.IPv6MinimumSize + 4]byte
+	b := p.peek(first[:])
 	switch {
-	case !ok || len(b) < header.IPv4MinimumSize+4:
+	case len(b) < header.IPv4MinimumSize+4:
 		return f
 	case b[0] == 0x45:
 		f.n = copy(f.head[:], b[9:10])

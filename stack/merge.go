@@ -11,18 +11,21 @@ import (
 // segment is a TCP packet that may be merged with others: what of its headers
 // has to be the same, and what differs.
 type segment struct {
-	head    []byte // IP and TCP header; the packet's memory
-	ip      int    // length of the IP header
+	bytes   [header.IPv6MinimumSize + header.TCPHeaderMaximumSize]byte
+	end     int // of the headers, in bytes
+	ip      int // length of the IP header
 	seq     uint32
 	payload int
 }
 
-// parseSegment looks for TCP data without IPv4 options, IPv6 extension headers
-// or fragmentation.
-func parseSegment(p Packet) (s segment, ok bool) {
-	b, ok := p.pb.Data().PullUp(min(p.Len(), header.IPv6MinimumSize+header.TCPHeaderMaximumSize))
-	if !ok || len(b) < header.IPv4MinimumSize {
-		return s, false
+func (s *segment) head() []byte { return s.bytes[:s.end] }
+
+// parse looks for TCP data without IPv4 options, IPv6 extension headers or
+// fragmentation.
+func (s *segment) parse(p Packet) bool {
+	b := p.peek(s.bytes[:])
+	if len(b) < header.IPv4MinimumSize {
+		return false
 	}
 	total := 0
 	switch {
@@ -32,18 +35,18 @@ func parseSegment(p Packet) (s segment, ok bool) {
 	case b[0]>>4 == 6 && len(b) >= header.IPv6MinimumSize && header.IPv6(b).NextHeader() == uint8(header.TCPProtocolNumber):
 		s.ip, total = header.IPv6MinimumSize, header.IPv6MinimumSize+int(header.IPv6(b).PayloadLength())
 	default:
-		return s, false
+		return false
 	}
 	if total != p.Len() || len(b) < s.ip+header.TCPMinimumSize {
-		return s, false
+		return false
 	}
 	t := header.TCP(b[s.ip:])
-	end := s.ip + int(t.DataOffset())
-	if int(t.DataOffset()) < header.TCPMinimumSize || end > len(b) {
-		return s, false
+	s.end = s.ip + int(t.DataOffset())
+	if int(t.DataOffset()) < header.TCPMinimumSize || s.end > len(b) {
+		return false
 	}
-	s.head, s.seq, s.payload = b[:end], t.SequenceNumber(), total-end
-	return s, s.payload > 0
+	s.seq, s.payload = t.SequenceNumber(), total-s.end
+	return s.payload > 0
 }
 
 // mergeable are the TCP flags that a segment may have to be merged.
@@ -52,7 +55,7 @@ const mergeable = header.TCPFlagAck | header.TCPFlagPsh
 // follows reports whether o is what comes after s in the same connection, with
 // headers that are the same but for what a merge writes anew.
 func (s *segment) follows(o *segment) bool {
-	a, b := s.head, o.head
+	a, b := s.head(), o.head()
 	if len(a) != len(b) || s.ip != o.ip || s.seq+uint32(s.payload) != o.seq || len(a)+s.payload+o.payload > maxSuper {
 		return false
 	}
@@ -78,6 +81,7 @@ func (s *segment) follows(o *segment) bool {
 type Merger struct {
 	run  []Packet // what becomes one packet
 	last segment  // of run, as if it were merged
+	next segment  // of the packet being looked at
 	mss  int      // the largest payload of run's segments, when they are divided
 }
 
@@ -86,11 +90,12 @@ type Merger struct {
 func (m *Merger) Merge(ps []Packet) []Packet {
 	out := ps[:0]
 	for _, p := range ps {
-		s, ok := parseSegment(p)
-		ok = ok && p.off.trusted()
-		if ok && len(m.run) > 0 && m.last.follows(&s) && m.fits(p, &s) {
+		s := &m.next
+		ok := p.off.trusted() && s.parse(p)
+		if ok && len(m.run) > 0 && m.last.follows(s) && m.fits(p, s) {
 			m.run = append(m.run, p)
 			m.last.payload += s.payload
+			m.last.bytes[s.ip+header.TCPFlagsOffset] = s.bytes[s.ip+header.TCPFlagsOffset]
 			continue
 		}
 		out = m.flush(out)
@@ -98,7 +103,7 @@ func (m *Merger) Merge(ps []Packet) []Packet {
 			out = append(out, p)
 			continue
 		}
-		m.run, m.last, m.mss = append(m.run, p), s, segmentSize(p, &s)
+		m.run, m.last, m.mss = append(m.run, p), *s, segmentSize(p, s)
 	}
 	return m.flush(out)
 }
@@ -132,7 +137,7 @@ func (m *Merger) flush(out []Packet) []Packet {
 
 // join makes one packet of the run. Its payload is not copied.
 func (m *Merger) join() Packet {
-	head := buffer.NewViewWithData(m.last.head)
+	head := buffer.NewViewWithData(m.last.head())
 	h, ip := head.AsSlice(), m.last.ip
 	var payload buffer.Buffer
 	for _, p := range m.run {
@@ -140,8 +145,6 @@ func (m *Merger) join() Packet {
 		data.TrimFront(int64(len(h)))
 		payload.Merge(&data)
 	}
-	lastHead, _ := m.run[len(m.run)-1].pb.Data().PullUp(len(h))
-	h[ip+header.TCPFlagsOffset] = lastHead[ip+header.TCPFlagsOffset]
 	total := len(h) + m.last.payload
 	var pseudo uint16
 	if ip == header.IPv4MinimumSize {

@@ -89,33 +89,53 @@ func (offloading) SupportedGSO() stack.SupportedGSO { return stack.HostGSOSuppor
 
 // Buffer is memory that a device reads one packet into: [Buffer.Packet] makes
 // it a packet without copying, unless it is a small one.
-type Buffer struct{ v *buffer.View }
+//
+// The headers are in a piece of their own: whenever netstack looks at headers in
+// memory that is shared, it copies the whole piece.
+type Buffer struct {
+	head, rest *buffer.View
+	slices     [2][]byte
+}
 
-// bufferSize holds every super-packet; copyBelow is the length from which on
-// a packet is worth so much memory while it waits to be received.
+// bufferHead holds the headers of a TCP packet with all options; bufferSize
+// holds every super-packet. copyBelow is the length from which on a packet is
+// worth so much memory while it waits to be received.
 const (
+	bufferHead = 128
 	bufferSize = buffer.MaxChunkSize
 	copyBelow  = 8 << 10
 )
 
-// Bytes is where the device writes. It is valid until Packet is called.
-func (b *Buffer) Bytes() []byte {
-	if b.v == nil {
-		b.v = buffer.NewViewSize(bufferSize)
+// Slices is where the device writes, in this order. They are valid until Packet
+// is called.
+func (b *Buffer) Slices() [][]byte {
+	if b.head == nil {
+		b.head = buffer.NewViewSize(bufferHead)
+		b.slices[0] = b.head.AsSlice()
 	}
-	return b.v.AsSlice()
+	if b.rest == nil {
+		b.rest = buffer.NewViewSize(bufferSize)
+		b.slices[1] = b.rest.AsSlice()
+	}
+	return b.slices[:]
 }
 
 // Packet makes a packet of the first n bytes.
 func (b *Buffer) Packet(n int, o Offload) Packet {
-	if n < copyBelow {
-		p := NewPacket(b.v.AsSlice()[:n])
-		p.off = o
-		return p
+	head := b.head
+	b.head = nil
+	head.CapLength(n)
+	data := buffer.MakeWithView(head)
+	switch n -= bufferHead; {
+	case n <= 0:
+	case n < copyBelow:
+		rest := buffer.MakeWithData(b.slices[1][:n])
+		data.Merge(&rest)
+	default:
+		b.rest.CapLength(n)
+		rest := buffer.MakeWithView(b.rest)
+		b.rest = nil
+		data.Merge(&rest)
 	}
-	v := b.v
-	b.v = nil
-	v.CapLength(n)
-	pb := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(v)})
-	return Packet{pb: pb, off: o}
+	return Packet{pb: stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data}), off: o}
 }

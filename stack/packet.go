@@ -42,10 +42,28 @@ func (p Packet) AppendTo(b []byte) []byte {
 // AppendSlices appends the packet's memory to b, as Offload describes it. It
 // is valid until the packet is used up, and read-only.
 func (p Packet) AppendSlices(b [][]byte) [][]byte {
-	buf := p.pb.ToBuffer()
-	defer buf.Release() // p holds the same memory
-	buf.Apply(func(v *buffer.View) { b = append(b, v.AsSlice()) })
+	views, skip := p.pb.AsViewList()
+	for v := views.Front(); v != nil; v = v.Next() {
+		if data := v.AsSlice(); skip < len(data) {
+			b = append(b, data[skip:])
+		}
+		skip = max(0, skip-v.Size())
+	}
 	return b
+}
+
+// peek copies the packet's first bytes. Unlike netstack's PullUp, it never
+// copies more than that.
+func (p Packet) peek(b []byte) []byte {
+	n := 0
+	views, skip := p.pb.AsViewList()
+	for v := views.Front(); v != nil && n < len(b); v = v.Next() {
+		if data := v.AsSlice(); skip < len(data) {
+			n += copy(b[n:], data[skip:])
+		}
+		skip = max(0, skip-v.Size())
+	}
+	return b[:n]
 }
 
 // Clone returns a second packet with the same bytes.

@@ -83,7 +83,7 @@ func (d *file) ioError(op string, err error) error {
 	switch {
 	case errors.Is(err, ErrTooLong), errors.Is(err, os.ErrDeadlineExceeded):
 		return err
-	case errors.Is(err, os.ErrClosed):
+	case errors.Is(err, os.ErrClosed), d.closed.Load():
 		return errClosed(op, d.name)
 	case !d.attached():
 		return &Error{Problem: fmt.Sprintf("%s %s: the device was removed", op, d.name), Err: unix.ENODEV}

@@ -189,15 +189,24 @@ func (d *fastDevice) control(f func(fd uintptr)) error {
 	return raw.Control(f)
 }
 
+// maxBatch is after how many bytes a batch ends: what was read should still be in the processor's cache when
+// it is used.
+const maxBatch = 512 << 10
+
 // readAll reads what is there.
 func (d *fastDevice) readAll(fd uintptr, ps []Packet) (int, error) {
+	bytes := 0
 	for n := range ps {
+		if bytes >= maxBatch {
+			return n, nil
+		}
 		if err := d.readOne(fd, &ps[n]); err != nil {
 			if err == unix.EAGAIN {
 				err = nil
 			}
 			return n, err
 		}
+		bytes += ps[n].Len
 	}
 	return len(ps), nil
 }

@@ -23,7 +23,7 @@ type port struct {
 func newPort(dev tun.Device) *port {
 	p := &port{dev: dev, buffers: make([]stack.Buffer, batchSize), in: make([]tun.Packet, batchSize)}
 	for i := range p.in {
-		p.in[i].Data = [][]byte{p.buffers[i].Bytes()}
+		p.in[i].Data = p.buffers[i].Slices()
 	}
 	return p
 }
@@ -38,7 +38,7 @@ func (p *port) Receive(ps []stack.Packet, timeout time.Duration) ([]stack.Packet
 			ChecksumStart: in.ChecksumStart, ChecksumOffset: in.ChecksumOffset,
 			SegmentSize: in.SegmentSize, HeaderLen: in.HeaderLen,
 		}))
-		in.Data[0] = p.buffers[i].Bytes()
+		in.Data = p.buffers[i].Slices()
 	}
 	return ps, err
 }
