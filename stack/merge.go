@@ -46,7 +46,7 @@ func (s *segment) parse(p Packet) bool {
 		return false
 	}
 	s.seq, s.payload = t.SequenceNumber(), total-s.end
-	return s.payload > 0
+	return true
 }
 
 // mergeable are the TCP flags that a segment may have to be merged.
@@ -56,11 +56,14 @@ const mergeable = header.TCPFlagAck | header.TCPFlagPsh
 // headers that are the same but for what a merge writes anew.
 func (s *segment) follows(o *segment) bool {
 	a, b := s.head(), o.head()
-	if len(a) != len(b) || s.ip != o.ip || s.seq+uint32(s.payload) != o.seq || len(a)+s.payload+o.payload > maxSuper {
+	if len(a) != len(b) || s.ip != o.ip || s.seq+uint32(s.payload) != o.seq || o.payload == 0 || len(a)+s.payload+o.payload > maxSuper {
 		return false
 	}
 	ta, tb := a[s.ip:], b[s.ip:]
 	const fa, seq, flags, sum = 0, 4, header.TCPFlagsOffset, header.TCPChecksumOffset
+	if s.payload == 0 { // an acknowledgment that the data behind it repeats, with a newer window
+		copy(ta[flags+1:sum], tb[flags+1:sum])
+	}
 	// PSH in the middle is lost: it asks for haste, and the whole arrives at once.
 	if header.TCPFlags(ta[flags])&^mergeable != 0 || header.TCPFlags(tb[flags])&^mergeable != 0 {
 		return false
@@ -76,8 +79,9 @@ func (s *segment) follows(o *segment) bool {
 }
 
 // Merger makes super-packets of the TCP segments of one instant, as a network
-// card's receive offload and a sender's large segments do. The zero value is
-// ready.
+// card's receive offload and a sender's large segments do. An acknowledgment
+// without data becomes a part of the data that is sent behind it. The zero value
+// is ready.
 type Merger struct {
 	run  []Packet // what becomes one packet
 	last segment  // of run, as if it were merged
@@ -93,7 +97,12 @@ func (m *Merger) Merge(ps []Packet) []Packet {
 		s := &m.next
 		ok := p.off.trusted() && s.parse(p)
 		if ok && len(m.run) > 0 && m.last.follows(s) && m.fits(p, s) {
-			m.run = append(m.run, p)
+			if m.last.payload == 0 {
+				m.run[0].Release()
+				m.run[0], m.mss = p, segmentSize(p, s)
+			} else {
+				m.run = append(m.run, p)
+			}
 			m.last.payload += s.payload
 			m.last.bytes[s.ip+header.TCPFlagsOffset] = s.bytes[s.ip+header.TCPFlagsOffset]
 			continue
@@ -119,7 +128,7 @@ func segmentSize(p Packet, s *segment) int {
 // fits reports whether a packet may join the run: the segments of the whole
 // are cut anew, to the size of the first's.
 func (m *Merger) fits(p Packet, s *segment) bool {
-	return segmentSize(p, s) <= m.mss && p.off.NeedsChecksum == m.run[0].off.NeedsChecksum
+	return (m.last.payload == 0 || segmentSize(p, s) <= m.mss) && p.off.NeedsChecksum == m.run[0].off.NeedsChecksum
 }
 
 // flush appends what the run has become.

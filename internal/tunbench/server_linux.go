@@ -160,7 +160,7 @@ func serveVeth() error {
 const ioSize = 256 << 10
 
 func echo(c net.Conn) {
-	buf := make([]byte, ioSize)
+	buf := make([]byte, 4096)
 	for {
 		n, err := c.Read(buf)
 		if err != nil {
@@ -168,6 +168,9 @@ func echo(c net.Conn) {
 		}
 		if _, err := c.Write(buf[:n]); err != nil {
 			return
+		}
+		if n == len(buf) && n < ioSize {
+			buf = make([]byte, ioSize)
 		}
 	}
 }
