@@ -75,9 +75,6 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Mode != "" && !slices.Contains(Modes(), c.Mode) {
 		return Config{}, &Error{Problem: fmt.Sprintf("there is no device mode %q", c.Mode), Remedy: "use offload, raw or water"}
 	}
-	if c.Notice == nil {
-		c.Notice = func(string) {}
-	}
 	return c, nil
 }
 

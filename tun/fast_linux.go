@@ -6,7 +6,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -136,7 +135,7 @@ func (d *fastDevice) Read(p []byte) (int, error) {
 	if err = errors.Join(rerr, err); err != nil {
 		return 0, d.ioError(opRead, err)
 	}
-	one.complete(p[:one.Len])
+	one.Complete(p[:one.Len])
 	return one.Len, nil
 }
 
@@ -326,31 +325,4 @@ func (d *fastDevice) writeOne(fd uintptr, p *Packet) error {
 	}
 	_, err := d.out.call(unix.SYS_WRITEV, fd, d.vnet, data)
 	return err
-}
-
-// file is what the implementations over a descriptor share.
-type file struct {
-	name      string
-	mtu       int
-	file      *os.File
-	closed    atomic.Bool // set ahead of closing the file, so that Close wins over a bad argument
-	closeFile func() error
-}
-
-func (d *file) Name() string { return d.name }
-
-func (d *file) MTU() int { return d.mtu }
-
-func (d *file) Close() error {
-	d.closed.Store(true)
-	return d.closeFile()
-}
-
-// tooLong is the error for a packet that was cut.
-func (d *file) tooLong(want, size int) error {
-	return &Error{
-		Problem: fmt.Sprintf("read %s: a packet of %d bytes does not fit a buffer of %d", d.name, want, size),
-		Remedy:  fmt.Sprintf("set the MTU of %s back to %d", d.name, d.mtu),
-		Err:     ErrTooLong,
-	}
 }

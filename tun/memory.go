@@ -75,7 +75,7 @@ func (e *pipeEnd) Read(p []byte) (int, error) {
 	if len(pkt.data) > len(p) {
 		return 0, e.errTooLong(len(pkt.data), len(p))
 	}
-	pkt.off.complete(pkt.data)
+	pkt.off.Complete(pkt.data)
 	return copy(p, pkt.data), nil
 }
 

@@ -116,8 +116,8 @@ func (p *Packet) flat() []byte {
 	return b
 }
 
-// complete computes the checksum that was left open in the packet b.
-func (o *Offload) complete(b []byte) {
+// Complete computes the checksum that was left open in the packet b.
+func (o *Offload) Complete(b []byte) {
 	start, at := int(o.ChecksumStart), int(o.ChecksumStart)+int(o.ChecksumOffset)
 	if !o.NeedsChecksum || at+2 > len(b) {
 		return
