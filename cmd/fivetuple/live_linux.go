@@ -189,7 +189,11 @@ func (l *live) flush() {
 // summary says what happened, and which sockets are left.
 func (l *live) summary(w io.Writer) {
 	in, out := l.dev.Link().Stats(sim.BA), l.dev.Link().Stats(sim.AB)
-	fmt.Fprintf(w, "\n%s: %d packets in, %d out, in %s\n", l.tun.Name(), in.Packets, out.Packets, l.world.Now().Round(time.Millisecond))
+	bad := ""
+	if n := l.host.Stack().ChecksumErrors(); n > 0 {
+		bad = fmt.Sprintf(" (%d malformed or with a bad checksum)", n)
+	}
+	fmt.Fprintf(w, "\n%s: %d packets in%s, %d out, in %s\n", l.tun.Name(), in.Packets, bad, out.Packets, l.world.Now().Round(time.Millisecond))
 	_ = table.SS(w, l.host.Sockets(), table.SSOptions{Processes: true, Header: true}) // standard error has no one to tell
 }
 
