@@ -61,7 +61,7 @@ type Device struct {
 	out    []byte // the packet that is being written
 
 	sent  []stack.Packet // what has reached the port at this instant
-	merge stack.Merger
+	merge stack.Merger   // of both directions
 }
 
 // AttachDevice links the host to the outside. Packets for anywhere else go
@@ -169,6 +169,9 @@ func (d *Device) send() {
 // happens. The stack works once for each run of packets of one flow: so that the
 // cause of what follows is one of the flow's.
 func (d *Device) arrive(ps []stack.Packet) {
+	if d.cfg.Offload {
+		ps = d.merge.Merge(ps) // what somebody on the way has divided
+	}
 	for n, p := range ps {
 		last := n == len(ps)-1
 		if !last {

@@ -3,7 +3,6 @@ package stack
 import (
 	"encoding/binary"
 
-	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
@@ -86,56 +85,3 @@ func (offloading) GSOMaxSize() uint32 { return maxSuper }
 
 // SupportedGSO implements [stack.GSOEndpoint].
 func (offloading) SupportedGSO() stack.SupportedGSO { return stack.HostGSOSupported }
-
-// Buffer is memory that a device reads one packet into: [Buffer.Packet] makes
-// it a packet without copying, unless it is a small one.
-//
-// The headers are in a piece of their own: whenever netstack looks at headers in
-// memory that is shared, it copies the whole piece.
-type Buffer struct {
-	head, rest *buffer.View
-	slices     [2][]byte
-}
-
-// bufferHead holds the headers of a TCP packet with all options; bufferSize
-// holds every super-packet. copyBelow is the length from which on a packet is
-// worth so much memory while it waits to be received.
-const (
-	bufferHead = 128
-	bufferSize = buffer.MaxChunkSize
-	copyBelow  = 8 << 10
-)
-
-// Slices is where the device writes, in this order. They are valid until Packet
-// is called.
-func (b *Buffer) Slices() [][]byte {
-	if b.head == nil {
-		b.head = buffer.NewViewSize(bufferHead)
-		b.slices[0] = b.head.AsSlice()
-	}
-	if b.rest == nil {
-		b.rest = buffer.NewViewSize(bufferSize)
-		b.slices[1] = b.rest.AsSlice()
-	}
-	return b.slices[:]
-}
-
-// Packet makes a packet of the first n bytes.
-func (b *Buffer) Packet(n int, o Offload) Packet {
-	head := b.head
-	b.head = nil
-	head.CapLength(n)
-	data := buffer.MakeWithView(head)
-	switch n -= bufferHead; {
-	case n <= 0:
-	case n < copyBelow:
-		rest := buffer.MakeWithData(b.slices[1][:n])
-		data.Merge(&rest)
-	default:
-		b.rest.CapLength(n)
-		rest := buffer.MakeWithView(b.rest)
-		b.rest = nil
-		data.Merge(&rest)
-	}
-	return Packet{pb: stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: data}), off: o}
-}

@@ -14,6 +14,7 @@ const batchSize = 64
 // are read into the stack's memory and written from it.
 type port struct {
 	dev     tun.Device
+	pool    stack.Buffers
 	buffers []stack.Buffer
 	in      []tun.Packet
 	out     []tun.Packet
@@ -23,6 +24,7 @@ type port struct {
 func newPort(dev tun.Device) *port {
 	p := &port{dev: dev, buffers: make([]stack.Buffer, batchSize), in: make([]tun.Packet, batchSize)}
 	for i := range p.in {
+		p.buffers[i] = p.pool.New()
 		p.in[i].Data = p.buffers[i].Slices()
 	}
 	return p
