@@ -69,7 +69,9 @@ type Device struct {
 func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
 	switch {
 	case cfg.Write == nil && cfg.Port == nil:
-		return nil, fmt.Errorf("device %s: DeviceConfig.Write is required", cfg.Name)
+		return nil, fmt.Errorf("device %s: DeviceConfig.Write is required, or Port", cfg.Name)
+	case cfg.Offload && cfg.Port == nil:
+		return nil, fmt.Errorf("device %s: offloads need a port", cfg.Name)
 	case cfg.Port != nil && h.w.port != nil:
 		return nil, fmt.Errorf("device %s: %s has a port already, and the loop waits for one", cfg.Name, h.w.port.cfg.Name)
 	}
@@ -154,12 +156,14 @@ func (d *Device) settled() {}
 
 // send writes what has reached the port.
 func (d *Device) send() {
+	all := d.sent
+	d.sent = all[:0]
+	ps := all
 	if d.cfg.Offload {
-		d.sent = d.merge.Merge(d.sent)
+		ps = d.merge.Merge(all)
 	}
-	n, err := d.cfg.Port.Send(d.sent)
-	clear(d.sent)
-	d.sent = d.sent[:0]
+	n, err := d.cfg.Port.Send(ps)
+	clear(all)
 	if n > 0 {
 		d.lost(n, err)
 	}

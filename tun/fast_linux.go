@@ -269,6 +269,8 @@ func (d *fastDevice) wait(fd uintptr, timeout time.Duration) (err error) {
 	if err != nil {
 		return err
 	}
+	// With one processor, others who can run would wait until the scheduler sees that this call takes long.
+	runtime.Gosched()
 	cerr := raw.Control(func(wake uintptr) {
 		fds := [2]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(wake), Events: unix.POLLIN}}
 		if _, err = unix.Ppoll(fds[:], ts, nil); errors.Is(err, unix.EINTR) {
