@@ -17,10 +17,10 @@ BUILD := build -trimpath -buildvcs=false
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race fuzz lint bench scale deps determinism differential check clean
+.PHONY: help build demo test race fuzz lint bench bench-tun scale deps determinism differential check clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/fivetuple
 	$(GO) $(BUILD) -o $(BIN) ./cmd/fivetuple
@@ -51,6 +51,9 @@ lint: ## gofmt, vet, staticcheck, go.mod, and the wasm and macOS builds
 bench: ## Go benchmarks, then the same bulk transfer in ns-3 if it is installed
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 	@$(MAKE) --no-print-directory -C bench/ns3 run
+
+bench-tun: build ## fivetuple on a TUN device beside the kernel behind a veth pair (root, 90 seconds)
+	$(GO) run ./internal/tunbench -fivetuple $(BIN)
 
 scale: ## 10,000 connections on one epoll, 100,000 idle ones: time, memory, growth
 	$(GO) run ./internal/scale

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"fivetuple/sim/netem"
 	"fivetuple/stack"
@@ -24,6 +25,28 @@ type DeviceConfig struct {
 	// Write takes a packet that has reached the device; it may not keep the
 	// slice. An error is a warning in the trace: the packet is lost.
 	Write func(packet []byte) error
+	// Port takes the place of Write, and of [Device.Inject]: the loop itself
+	// reads and writes it. A world has one at most.
+	Port Port
+	// Offload means that the port takes and gives super-packets and open
+	// checksums ([stack.Offload]).
+	Offload bool
+}
+
+// Port is the outside of a device that carries many packets at a time. All
+// packets that are there when it is read arrive at one instant, and what the
+// world sends at one instant leaves together.
+type Port interface {
+	// Receive appends to ps packets that are there, and returns it. It waits
+	// for the first of them for at most timeout (less than 0: without limit; 0:
+	// not at all), or until Wake.
+	Receive(ps []stack.Packet, timeout time.Duration) ([]stack.Packet, error)
+	// Send uses up the packets. Those that fail are lost; it returns how many
+	// they were, with the first error.
+	Send(ps []stack.Packet) (lost int, err error)
+	// Wake ends the Receive that waits, or else the next one that would. Any
+	// goroutine may call it.
+	Wake()
 }
 
 // Device is a host's link to the outside. Unlike simulated links it may take
@@ -33,19 +56,29 @@ type Device struct {
 	w    *World
 	in   *pipe
 	link *Link
-	out  []byte // the packet that is being written
+
+	inside *iface
+	out    []byte // the packet that is being written
+
+	sent  []stack.Packet // what has reached the port at this instant
+	merge stack.Merger   // of both directions
 }
 
 // AttachDevice links the host to the outside. Packets for anywhere else go
 // there: it is the default route.
 func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
-	if cfg.Write == nil {
-		return nil, fmt.Errorf("device %s: DeviceConfig.Write is required", cfg.Name)
+	switch {
+	case cfg.Write == nil && cfg.Port == nil:
+		return nil, fmt.Errorf("device %s: DeviceConfig.Write is required, or Port", cfg.Name)
+	case cfg.Offload && cfg.Port == nil:
+		return nil, fmt.Errorf("device %s: offloads need a port", cfg.Name)
+	case cfg.Port != nil && h.w.port != nil:
+		return nil, fmt.Errorf("device %s: %s has a port already, and the loop waits for one", cfg.Name, h.w.port.cfg.Name)
 	}
 	if cfg.Peer == "" {
 		cfg.Peer = "linux"
 	}
-	i, err := h.attach(stack.InterfaceConfig{MTU: cfg.MTU, Addrs: cfg.Addrs})
+	i, err := h.attach(stack.InterfaceConfig{MTU: cfg.MTU, Addrs: cfg.Addrs, Offload: cfg.Offload})
 	if err != nil {
 		return nil, fmt.Errorf("device %s: %w", cfg.Name, err)
 	}
@@ -54,10 +87,14 @@ func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
 			return nil, fmt.Errorf("device %s: %w", cfg.Name, err)
 		}
 	}
-	d := &Device{cfg: cfg, w: h.w}
+	d := &Device{cfg: cfg, w: h.w, inside: i}
 	d.link, err = h.w.join(cfg.Name, i, d, cfg.Out, cfg.In, 0, nil, nil)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Port != nil {
+		d.link.ab.direct, d.link.ba.direct = true, true
+		h.w.port, h.w.loop.late = d, true
 	}
 	return d, nil
 }
@@ -77,7 +114,7 @@ func (d *Device) Post(ctx context.Context, packet []byte) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	return d.w.post(ctx.Done(), post{f: func() { d.Inject(packet) }})
+	return d.w.post(ctx.Done(), input{f: func() { d.Inject(packet) }})
 }
 
 func (d *Device) host() string      { return d.cfg.Peer }
@@ -89,13 +126,66 @@ func (d *Device) forwards(*trace.Summary) bool { return false }
 
 func (d *Device) owner(*trace.Summary, bool) trace.Origin { return trace.Origin{Host: d.cfg.Peer} }
 
-// receive hands a packet to the outside.
+// receive hands a packet to the outside, or keeps it until the instant is over.
 func (d *Device) receive(f *flight) {
+	if d.cfg.Port != nil {
+		cause := d.w.bus.Cause() // of what else is sent
+		f.delivered(d.w)
+		d.w.bus.SetCause(cause)
+		d.sent = append(d.sent, f.pkt)
+		return
+	}
 	f.delivered(d.w)
 	d.out = f.pkt.AppendTo(d.out[:0])
 	err := d.cfg.Write(d.out)
 	f.pkt.Release()
 	if err != nil {
-		d.w.bus.Emit(trace.Origin{Host: d.cfg.Peer}, &trace.Warning{Text: fmt.Sprintf("device %s: packet lost: %v", d.cfg.Name, err)})
+		d.lost(1, err)
+	}
+}
+
+func (d *Device) lost(n int, err error) {
+	what := "packet"
+	if n > 1 {
+		what = fmt.Sprintf("%d packets", n)
+	}
+	d.w.bus.Emit(trace.Origin{Host: d.cfg.Peer}, &trace.Warning{Text: fmt.Sprintf("device %s: %s lost: %v", d.cfg.Name, what, err)})
+}
+
+func (d *Device) settled() {}
+
+// send writes what has reached the port.
+func (d *Device) send() {
+	all := d.sent
+	d.sent = all[:0]
+	ps := all
+	if d.cfg.Offload {
+		ps = d.merge.Merge(all)
+	}
+	n, err := d.cfg.Port.Send(ps)
+	clear(all)
+	if n > 0 {
+		d.lost(n, err)
+	}
+}
+
+// arrive lets packets from outside enter the world now, before anything else
+// happens. The stack works once for each run of packets of one flow: so that the
+// cause of what follows is one of the flow's.
+func (d *Device) arrive(ps []stack.Packet) {
+	if d.cfg.Offload {
+		ps = d.merge.Merge(ps) // what somebody on the way has divided
+	}
+	for n, p := range ps {
+		last := n == len(ps)-1
+		if !last {
+			flow := p.Flow()
+			last = !flow.Same(ps[n+1])
+		}
+		d.w.bus.SetCause(0)
+		d.in.send(p)
+		if last {
+			d.inside.settled()
+		}
 	}
 }

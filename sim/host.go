@@ -202,6 +202,8 @@ type iface struct {
 	pipe  *pipe // the direction that leaves here
 	addrs []netip.Prefix
 	peers []netip.Prefix // what a point-to-point link leads to
+
+	last trace.FiveTuple // of the packet that was received last; zero when nobody listens
 }
 
 // output implements [stack.InterfaceConfig.Output].

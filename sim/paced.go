@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"fivetuple/stack"
 )
 
 // This file is where the wall clock enters: the paced driver. Everything else
@@ -20,21 +22,31 @@ func (w *World) Post(ctx context.Context, f func()) bool {
 	if ctx.Err() != nil {
 		return false // select would choose at random
 	}
-	return w.post(ctx.Done(), post{f: f, any: true})
+	return w.post(ctx.Done(), input{f: f, any: true})
 }
 
-// post is a call from outside.
-type post struct {
-	f   func()
-	any bool // it may have done anything to any host; else it made threads ready or sent packets
+// input is what comes from outside of the world at one instant: a posted call,
+// or the packets that were there when the port was read.
+type input struct {
+	f       func()
+	any     bool // f may have done anything to any host; else it made threads ready or sent packets
+	packets []stack.Packet
 }
 
-func (w *World) post(cancel <-chan struct{}, p post) bool {
+func (w *World) post(cancel <-chan struct{}, in input) bool {
 	select {
-	case w.posts <- p:
+	case w.posts <- in:
+		w.rouse()
 		return true
 	case <-cancel:
 		return false
+	}
+}
+
+// rouse ends the loop's wait for its port.
+func (w *World) rouse() {
+	if w.asleep.Load() {
+		w.port.cfg.Port.Wake()
 	}
 }
 
@@ -43,7 +55,8 @@ type outside struct{ w *World }
 
 func (o outside) Post(cancel <-chan struct{}, f func()) bool {
 	select {
-	case o.w.posts <- post{f: f}:
+	case o.w.posts <- input{f: f}:
+		o.w.rouse()
 		return true
 	case <-cancel:
 		return false
@@ -77,6 +90,9 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
 	defer w.endNetsAfter(ctx)
+	if w.port != nil {
+		defer context.AfterFunc(ctx, w.rouse)()
+	}
 	w.resumeReady()
 	for len(w.failed) == 0 && !w.pacedDone(limit) {
 		if next := w.loop.peek(); next != nil && next.at <= time.Since(start) {
@@ -84,24 +100,69 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 				w.loop.now = limit.until
 				break
 			}
-			for n := 0; n < maxPosts && w.takePost(start); n++ {
-			}
+			w.takeInputs(start)
 			if ctx.Err() != nil {
 				return nil
 			}
 			w.Step()
 			continue
 		}
+		if w.port != nil {
+			w.awaitPort(ctx, start, w.untilNext(start, limit))
+			if ctx.Err() != nil {
+				return nil
+			}
+			continue
+		}
 		alarm.Reset(w.untilNext(start, limit))
 		select {
 		case <-ctx.Done():
 			return nil
-		case p := <-w.posts:
-			w.run(start, p)
+		case in := <-w.posts:
+			w.enter(start, in)
 		case <-alarm.C:
 		}
 	}
 	return errors.Join(w.failed...)
+}
+
+// takeInputs takes what waits, before an event that is due: a world that has
+// fallen behind must hear what has arrived before its timers conclude that
+// nothing has.
+func (w *World) takeInputs(start time.Time) {
+	for n := 0; n < maxInputs && w.takePost(start); n++ {
+	}
+	if w.port != nil {
+		w.readPort(start, 0)
+	}
+}
+
+// awaitPort waits for packets and posts, and takes what there is.
+func (w *World) awaitPort(ctx context.Context, start time.Time, timeout time.Duration) {
+	w.asleep.Store(true)
+	if len(w.posts) > 0 || ctx.Err() != nil { // they came before anybody knew that we sleep
+		timeout = 0
+	}
+	w.readPort(start, timeout)
+	w.asleep.Store(false)
+	for n := 0; n < maxInputs && w.takePost(start); n++ {
+	}
+}
+
+// readPort takes the packets that are there, or those that come first within
+// timeout.
+func (w *World) readPort(start time.Time, timeout time.Duration) {
+	if w.batch == nil {
+		w.batch = make([]stack.Packet, 0, maxInputs)
+	}
+	ps, err := w.port.cfg.Port.Receive(w.batch[:0], timeout)
+	if len(ps) > 0 {
+		w.enter(start, input{packets: ps})
+		clear(ps)
+	}
+	if err != nil {
+		w.Fail(err)
+	}
 }
 
 // pacedDone reports whether a paced run has reached its limit.
@@ -136,30 +197,39 @@ func (w *World) untilNext(start time.Time, limit Limit) time.Duration {
 // takePost runs one posted call, if there is one.
 func (w *World) takePost(start time.Time) bool {
 	select {
-	case p := <-w.posts:
-		w.run(start, p)
+	case in := <-w.posts:
+		w.enter(start, in)
 		return true
 	default:
 		return false
 	}
 }
 
-// maxPosts is how many waiting posts are taken before an event that is due. A
-// world that has fallen behind must hear what has arrived before its timers
-// conclude that nothing has; but a flood must not stop time.
-const maxPosts = 64
+// maxInputs is how many posts, and how many packets, are taken before an event
+// that is due: a flood must not stop time.
+const maxInputs = 64
 
-// run runs a posted call now, or just before the next event if that is overdue.
-func (w *World) run(start time.Time, p post) {
+// enter lets an input into the world now. Everything that comes from outside of
+// a paced world passes here, with the instant at which it does.
+//
+// If events are overdue, the clock of a world without a port waits for the first
+// of them, so that what is simulated keeps its times. With a port, round trips
+// are real, and events that are late happen late.
+func (w *World) enter(start time.Time, in input) {
 	now := time.Since(start)
-	if next := w.loop.peek(); next != nil {
+	if next := w.loop.peek(); next != nil && w.port == nil {
 		now = min(now, next.at)
 	}
 	w.loop.now = max(w.loop.now, now)
 	w.bus.SetCause(0)
-	p.f()
-	if p.any {
-		w.flushAll()
+	if in.f == nil {
+		w.port.arrive(in.packets)
+	} else {
+		in.f()
+		if in.any {
+			w.flushAll()
+		}
 	}
 	w.resumeReady()
+	w.leave()
 }

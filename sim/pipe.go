@@ -16,6 +16,7 @@ type end interface {
 	ethernet() bool    // whether packets have Ethernet headers
 	connect(out *pipe) // sets the pipe that leaves here
 	receive(f *flight) // takes an arriving packet
+	settled()          // what it took has to be done with now
 	owner(s *trace.Summary, inbound bool) trace.Origin
 	forwards(s *trace.Summary) bool // whether it passes on what others sent
 }
@@ -26,6 +27,7 @@ type pipe struct {
 	from, to end
 	dir      *netem.Direction
 	rules    bool          // a rule may look at the bytes
+	direct   bool          // a port's: what takes no time arrives while it is sent
 	least    time.Duration // no packet arrives sooner after it was sent
 	free     *flight       // flights that have landed, for reuse
 	scratch  netem.Packet  // the packet being decided about
@@ -89,16 +91,27 @@ func (p *pipe) send(pkt stack.Packet) {
 		}
 		seen.at(start, v.Drop)
 	}
+	last := -1 // the copy that takes the packet itself
 	for n := range copies {
-		c := &copies[n]
-		if c.Drop == "" {
-			p.fly(pkt, num, n, c, seen)
+		if copies[n].Drop == "" {
+			last = n
 		}
 	}
-	pkt.Release()
+	for n := range copies[:last+1] {
+		c := &copies[n]
+		switch {
+		case n == last:
+			p.fly(pkt, num, n, c, seen)
+		case c.Drop == "":
+			p.fly(pkt.Clone(), num, n, c, seen)
+		}
+	}
+	if last < 0 {
+		pkt.Release()
+	}
 }
 
-// fly schedules the arrival of one copy.
+// fly schedules the arrival of one copy, or lets it arrive; it takes pkt.
 func (p *pipe) fly(pkt stack.Packet, num uint64, n int, c *netem.Copy, seen *sighting) {
 	f := p.free
 	if f == nil {
@@ -113,16 +126,27 @@ func (p *pipe) fly(pkt stack.Packet, num uint64, n int, c *netem.Copy, seen *sig
 		for _, bit := range c.Corrupt {
 			data[bit/8] ^= 0x80 >> (bit % 8)
 		}
-		f.pkt = stack.NewPacket(data)
-	} else {
-		f.pkt = pkt.Clone()
+		pkt.Release()
+		pkt = stack.NewPacket(data)
 	}
+	f.pkt = pkt
 	w := p.link.w
-	w.loop.schedule(&f.ev, max(c.Arrive, w.loop.now+p.least))
+	at := max(c.Arrive, w.loop.now+p.least)
+	if p.direct && at <= w.loop.now {
+		f.land()
+		return
+	}
+	w.loop.schedule(&f.ev, at)
 }
 
 // fire implements [action]: the copy arrives.
 func (f *flight) fire() {
+	f.land()
+	f.pipe.to.settled()
+}
+
+// land hands a copy that has arrived to the receiver.
+func (f *flight) land() {
 	f.pipe.to.receive(f)
 	f.pkt, f.seen = stack.Packet{}, nil
 	f.next, f.pipe.free = f.pipe.free, f
@@ -219,24 +243,37 @@ func (i *iface) owner(s *trace.Summary, inbound bool) trace.Origin {
 	return i.h.originOf(s.Proto, local, remote)
 }
 
-// receive hands an arriving packet to the stack.
+// receive hands an arriving packet to the stack. What TCP makes of it happens
+// when it is settled.
 func (i *iface) receive(f *flight) {
 	w := i.h.w
 	f.delivered(w)
 	var bad uint64
-	if f.corrupt {
+	check := f.seen != nil && (f.corrupt || f.pipe.direct)
+	if check {
 		bad = i.h.stack.ChecksumErrors()
 	}
 	taken := i.stack.Deliver(f.pkt)
-	i.h.stack.Settle()
-	if f.corrupt && f.seen != nil && (!taken || i.h.stack.ChecksumErrors() > bad) {
+	if check && f.corrupt {
+		i.h.stack.Settle()
+	}
+	if check && (!taken && f.corrupt || i.h.stack.ChecksumErrors() > bad) {
 		body := f.seen.body
 		body.What, body.Reason, body.Iface, body.Peer = trace.Discarded, "bad checksum", i.name(), f.pipe.from.host()
 		w.bus.Emit(trace.Origin{Host: i.host()}, &body)
 	}
+	i.last = trace.FiveTuple{}
 	if f.seen != nil {
 		s := &f.seen.body.Summary
-		i.h.stack.SampleTuple(trace.FiveTuple{Proto: s.Proto, Local: s.Dst, Remote: s.Src})
+		i.last = trace.FiveTuple{Proto: s.Proto, Local: s.Dst, Remote: s.Src}
+	}
+}
+
+// settled lets the stack work on what it was handed.
+func (i *iface) settled() {
+	i.h.stack.Settle()
+	if i.last.Proto != "" {
+		i.h.stack.SampleTuple(i.last)
 	}
 	i.h.flush(nil, false)
 }

@@ -155,6 +155,7 @@ func (i *RealInterface) peer(p netip.Prefix) error {
 func (i *RealInterface) host() string                                 { return i.dev.host() }
 func (i *RealInterface) name() string                                 { return i.dev.name() }
 func (i *RealInterface) ethernet() bool                               { return false }
+func (i *RealInterface) settled()                                     {}
 func (i *RealInterface) connect(out *pipe)                            { i.dev.connect(out) }
 func (i *RealInterface) receive(f *flight)                            { i.dev.receive(f) }
 func (i *RealInterface) forwards(*trace.Summary) bool                 { return false }

@@ -132,7 +132,7 @@ func TestWorldConfig(t *testing.T) {
 		{"a link to itself", func() error { _, err := l.Connect(a, a, sim.LinkConfig{}); return err }, "host a: a link needs two hosts; for one, there is lo"},
 		{"no way to the gateway", func() error { return a.AddRoute(prefixes("0.0.0.0/0")[0], prefixes("10.0.0.9/32")[0].Addr()) },
 			"host a: no link leads to the gateway 10.0.0.9"},
-		{"a device that cannot write", func() error { _, err := a.AttachDevice(sim.DeviceConfig{Name: "ft0"}); return err }, "device ft0: DeviceConfig.Write is required"},
+		{"a device that cannot write", func() error { _, err := a.AttachDevice(sim.DeviceConfig{Name: "ft0"}); return err }, "device ft0: DeviceConfig.Write is required, or Port"},
 	} {
 		t.Run(tc.name, func(t *testing.T) { require.EqualError(t, tc.do(), tc.want) })
 	}

@@ -57,6 +57,8 @@ func (p *port) forwards(*trace.Summary) bool { return true }
 
 func (p *port) owner(*trace.Summary, bool) trace.Origin { return trace.Origin{Host: p.sw.name} }
 
+func (p *port) settled() {}
+
 // receive learns where the frame came from and passes it on.
 func (p *port) receive(f *flight) {
 	f.delivered(p.sw.w)

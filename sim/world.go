@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"fivetuple/sockapi"
@@ -48,7 +49,10 @@ type World struct {
 	packets uint64
 	failed  []error
 	netdb   *sockapi.Netdb
-	posts   chan post // see RunPaced
+	posts   chan input  // see RunPaced
+	port    *Device     // the device that the loop reads and writes; nil: none
+	asleep  atomic.Bool // the loop waits for port, and posts have to wake it
+	batch   []stack.Packet
 	nets    []outsideNet
 	over    chan struct{} // closed: no thread of nets runs any more
 	ended   bool          // over is closed
@@ -63,7 +67,7 @@ func New(cfg Config) *World {
 	if cfg.MaxEvents == 0 {
 		cfg.MaxEvents = DefaultMaxEvents
 	}
-	w := &World{cfg: cfg, netdb: sockapi.NewNetdb(), posts: make(chan post, 256), over: make(chan struct{}),
+	w := &World{cfg: cfg, netdb: sockapi.NewNetdb(), posts: make(chan input, 256), over: make(chan struct{}),
 		threads: roster[*thread]{over: func(t *thread) bool { return t.done }}}
 	w.bus.Clock = func() time.Duration { return w.loop.now }
 	return w
@@ -205,7 +209,15 @@ func (w *World) Step() bool {
 	w.bus.SetCause(0)
 	e.act.fire()
 	w.resumeReady()
+	w.leave()
 	return true
+}
+
+// leave lets what the host has sent leave through the port.
+func (w *World) leave() {
+	if w.port != nil && len(w.port.sent) > 0 {
+		w.port.send()
+	}
 }
 
 // resumeReady resumes the threads that are ready, in spawn order, until none is.

@@ -25,6 +25,12 @@ type InterfaceConfig struct {
 	MAC net.HardwareAddr
 	// Loopback marks "lo": checksums are neither computed nor checked.
 	Loopback bool
+	// Offload means that the far end divides super-packets of up to 64 KiB and
+	// completes checksums, and may send such packets itself: a TUN device with
+	// offloads. What arrives without a promise is verified as elsewhere. The
+	// interface has to be point to point, and the host no router: netstack
+	// does not divide what it forwards.
+	Offload bool
 	// Output receives every packet that the interface sends. It must only
 	// store the packet: it is called in the middle of the stack's work.
 	Output func(Packet)
@@ -53,6 +59,10 @@ func (s *Stack) AddInterface(cfg InterfaceConfig) (*Interface, error) {
 	i := &Interface{s: s, id: s.net.NextNICID(), cfg: cfg, ep: &endpoint{clock: s.clock, mtu: uint32(cfg.MTU), out: cfg.Output}}
 	var link stack.LinkEndpoint = i.ep
 	switch {
+	case cfg.Offload && (cfg.MAC != nil || cfg.Loopback || s.cfg.Forwarding):
+		return nil, fmt.Errorf("interface %s: offloads need a point-to-point interface of a host that does not forward", cfg.Name)
+	case cfg.Offload:
+		link = offloading{i.ep}
 	case cfg.Loopback:
 		i.ep.caps = stack.CapabilityLoopback | stack.CapabilityRXChecksumOffload | stack.CapabilityTXChecksumOffload
 	case cfg.MAC != nil:
@@ -127,6 +137,8 @@ func (i *Interface) Deliver(p Packet) bool {
 		defer e.Release()
 		p = e
 	}
+	// netstack asks for the capability anew with each packet.
+	i.ep.trust = i.cfg.Offload && p.off.trusted()
 	switch first[0] >> 4 {
 	case 4:
 		i.ep.disp.DeliverNetworkPacket(header.IPv4ProtocolNumber, p.pb)
@@ -183,6 +195,7 @@ type endpoint struct {
 	caps  stack.LinkEndpointCapabilities
 	out   func(Packet)
 	clock *clock
+	trust bool // the packet being delivered needs no verification
 }
 
 var _ stack.LinkEndpoint = (*endpoint)(nil)
@@ -192,24 +205,31 @@ func (e *endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 	list := pkts.AsSlice()
 	for _, pb := range list {
 		e.clock.sent()
-		e.out(Packet{pb.CloneToInbound()})
+		e.out(Packet{pb: pb.CloneToInbound(), off: offloadOf(pb)})
 	}
 	return len(list), nil
 }
 
-func (e *endpoint) MTU() uint32                                  { return e.mtu }
-func (e *endpoint) SetMTU(mtu uint32)                            { e.mtu = mtu }
-func (e *endpoint) MaxHeaderLength() uint16                      { return 0 }
-func (e *endpoint) LinkAddress() tcpip.LinkAddress               { return e.mac }
-func (e *endpoint) SetLinkAddress(a tcpip.LinkAddress)           { e.mac = a }
-func (e *endpoint) Capabilities() stack.LinkEndpointCapabilities { return e.caps }
-func (e *endpoint) Attach(d stack.NetworkDispatcher)             { e.disp = d }
-func (e *endpoint) IsAttached() bool                             { return e.disp != nil }
-func (e *endpoint) Wait()                                        {}
-func (e *endpoint) Close()                                       {}
-func (e *endpoint) SetOnCloseAction(func())                      {}
-func (e *endpoint) AddHeader(*stack.PacketBuffer)                {}
-func (e *endpoint) ParseHeader(*stack.PacketBuffer) bool         { return true }
+// Capabilities implements [stack.LinkEndpoint].
+func (e *endpoint) Capabilities() stack.LinkEndpointCapabilities {
+	if e.trust {
+		return e.caps | stack.CapabilityRXChecksumOffload
+	}
+	return e.caps
+}
+
+func (e *endpoint) MTU() uint32                          { return e.mtu }
+func (e *endpoint) SetMTU(mtu uint32)                    { e.mtu = mtu }
+func (e *endpoint) MaxHeaderLength() uint16              { return 0 }
+func (e *endpoint) LinkAddress() tcpip.LinkAddress       { return e.mac }
+func (e *endpoint) SetLinkAddress(a tcpip.LinkAddress)   { e.mac = a }
+func (e *endpoint) Attach(d stack.NetworkDispatcher)     { e.disp = d }
+func (e *endpoint) IsAttached() bool                     { return e.disp != nil }
+func (e *endpoint) Wait()                                {}
+func (e *endpoint) Close()                               {}
+func (e *endpoint) SetOnCloseAction(func())              {}
+func (e *endpoint) AddHeader(*stack.PacketBuffer)        {}
+func (e *endpoint) ParseHeader(*stack.PacketBuffer) bool { return true }
 func (e *endpoint) ARPHardwareType() header.ARPHardwareType {
 	if e.caps&stack.CapabilityLoopback != 0 {
 		return header.ARPHardwareLoopback

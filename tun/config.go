@@ -1,6 +1,9 @@
 package tun
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Limits of [Config].
 const (
@@ -26,7 +29,37 @@ type Config struct {
 
 	// MTU is the largest packet in bytes, 576 to 65520. 0 means 1500.
 	MTU int
+
+	// Mode is how the device is driven. Empty means the best that the kernel has: [Vnet], else [Raw], else
+	// [Water].
+	Mode Mode
+
+	// Offload lets the kernel hand over super-packets and leave checksums open, and do both for us. Only
+	// mode Vnet can; in others it has no effect.
+	Offload bool
+
+	// Notice, if not nil, is told in one sentence of each mode that the kernel does not have.
+	Notice func(string)
 }
+
+// Mode is a way to drive a device.
+type Mode string
+
+// The modes, best first.
+const (
+	// Vnet puts a virtio-net header in front of each packet (IFF_VNET_HDR), which is where offloads are
+	// said. It is called "offload" for the people who use it.
+	Vnet Mode = "offload"
+
+	// Raw is the bare packet, read and written without the help of a library.
+	Raw Mode = "raw"
+
+	// Water is the library songgao/water: the oldest way, one packet a call.
+	Water Mode = "water"
+)
+
+// Modes lists the modes, best first.
+func Modes() []Mode { return []Mode{Vnet, Raw, Water} }
 
 // withDefaults fills in what was left out and refuses what no device can have.
 func (c Config) withDefaults() (Config, error) {
@@ -38,6 +71,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if err := checkName(c.Name); err != nil {
 		return Config{}, err
+	}
+	if c.Mode != "" && !slices.Contains(Modes(), c.Mode) {
+		return Config{}, &Error{Problem: fmt.Sprintf("there is no device mode %q", c.Mode), Remedy: "use offload, raw or water"}
 	}
 	return c, nil
 }

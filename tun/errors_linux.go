@@ -79,9 +79,11 @@ func deviceError(op, name string, err error) error {
 }
 
 // ioError explains a failed read or write.
-func (d *waterDevice) ioError(op string, err error) error {
+func (d *file) ioError(op string, err error) error {
 	switch {
-	case errors.Is(err, os.ErrClosed):
+	case errors.Is(err, ErrTooLong), errors.Is(err, os.ErrDeadlineExceeded):
+		return err
+	case errors.Is(err, os.ErrClosed), d.closed.Load():
 		return errClosed(op, d.name)
 	case !d.attached():
 		return &Error{Problem: fmt.Sprintf("%s %s: the device was removed", op, d.name), Err: unix.ENODEV}
@@ -97,7 +99,7 @@ func (d *waterDevice) ioError(op string, err error) error {
 
 // attached reports whether the kernel's device still exists. A read of a removed one fails in Go's
 // poller, without an errno, so the error of the read cannot tell.
-func (d *waterDevice) attached() bool {
+func (d *file) attached() bool {
 	conn, err := d.file.SyscallConn()
 	if err != nil {
 		return true

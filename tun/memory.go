@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
 // Pipe returns the two ends of a link in memory: what is written to one is read from the other, in
@@ -14,12 +15,15 @@ import (
 // read), unlike a kernel device, which drops. The ends close separately: when one is closed, the other
 // still reads what was queued for it and then gets [io.EOF], and its writes fail with [io.ErrClosedPipe].
 //
+// Packets may have offloads: a pipe divides and completes nothing, and delivers the Offload as it was
+// written.
+//
 // Pipe panics if mtu is less than 1 or depth is negative.
 func Pipe(name string, mtu int, depth int) (a, b Device) {
 	if mtu < 1 || depth < 0 {
 		panic(fmt.Sprintf("tun.Pipe: mtu %d must be positive and depth %d must not be negative", mtu, depth))
 	}
-	toA, toB := make(chan []byte, depth), make(chan []byte, depth)
+	toA, toB := make(chan piped, depth), make(chan piped, depth)
 	aClosed, bClosed := make(chan struct{}), make(chan struct{})
 	a = newPipeEnd(name+"-a", mtu, toA, toB, aClosed, bClosed)
 	b = newPipeEnd(name+"-b", mtu, toB, toA, bClosed, aClosed)
@@ -30,18 +34,25 @@ func Pipe(name string, mtu int, depth int) (a, b Device) {
 type pipeEnd struct {
 	name       string
 	mtu        int
-	in         <-chan []byte // packets are copies, owned by the channel
-	out        chan<- []byte
+	in         <-chan piped
+	out        chan<- piped
+	wake       chan struct{}
 	closed     <-chan struct{}
 	peerClosed <-chan struct{}
 	close      func()
 }
 
-func newPipeEnd(name string, mtu int, in <-chan []byte, out chan<- []byte, closed chan struct{},
+// piped is a packet under way: a copy, owned by the channel.
+type piped struct {
+	data []byte
+	off  Offload
+}
+
+func newPipeEnd(name string, mtu int, in <-chan piped, out chan<- piped, closed chan struct{},
 	peerClosed <-chan struct{},
 ) *pipeEnd {
 	return &pipeEnd{
-		name: name, mtu: mtu, in: in, out: out, closed: closed, peerClosed: peerClosed,
+		name: name, mtu: mtu, in: in, out: out, wake: make(chan struct{}, 1), closed: closed, peerClosed: peerClosed,
 		close: sync.OnceFunc(func() { close(closed) }),
 	}
 }
@@ -57,19 +68,115 @@ func (e *pipeEnd) Read(p []byte) (int, error) {
 	if err := checkRead(e.name, e.mtu, p); err != nil {
 		return 0, err
 	}
+	pkt, err := e.next(nil)
+	if err != nil {
+		return 0, err
+	}
+	if len(pkt.data) > len(p) {
+		return 0, e.errTooLong(len(pkt.data), len(p))
+	}
+	pkt.off.Complete(pkt.data)
+	return copy(p, pkt.data), nil
+}
+
+func (e *pipeEnd) errTooLong(n, size int) error {
+	return &Error{Problem: fmt.Sprintf("read %s: a packet of %d bytes does not fit a buffer of %d", e.name, n, size), Err: ErrTooLong}
+}
+
+// next waits for a packet; one without data means that stop or wake came first.
+func (e *pipeEnd) next(stop <-chan time.Time) (piped, error) {
+	var wake chan struct{} // Read has none
+	if stop != nil {
+		wake = e.wake
+	}
 	select {
 	case pkt := <-e.in:
-		return copy(p, pkt), nil
+		return pkt, nil
 	case <-e.closed:
-		return 0, errClosed(opRead, e.name)
+		return piped{}, errClosed(opRead, e.name)
+	case <-stop:
+		return piped{}, nil
+	case <-wake:
+		return piped{}, nil
 	case <-e.peerClosed:
 	}
 	select { // the peer is gone, but select may have preferred that to a queued packet
 	case pkt := <-e.in:
-		return copy(p, pkt), nil
+		return pkt, nil
 	default:
-		return 0, io.EOF
+		return piped{}, io.EOF
 	}
+}
+
+func (e *pipeEnd) Offloads() bool { return true }
+
+func (e *pipeEnd) Wake() {
+	select {
+	case e.wake <- struct{}{}:
+	default: // it will wake already
+	}
+}
+
+func (e *pipeEnd) ReadBatch(ps []Packet, timeout time.Duration) (n int, err error) {
+	if e.isClosed() {
+		return 0, errClosed(opRead, e.name)
+	}
+	if err := checkReadBatch(e.name, MaxSuper, ps); err != nil {
+		return 0, err
+	}
+	stop := make(<-chan time.Time) // without limit
+	if timeout > 0 {
+		timer := time.NewTimer(timeout)
+		defer timer.Stop()
+		stop = timer.C
+	}
+	for ; n < len(ps); n++ {
+		var pkt piped
+		select {
+		case pkt = <-e.in:
+		default:
+			if n > 0 || timeout == 0 && !e.over() {
+				return n, nil
+			}
+			if pkt, err = e.next(stop); err != nil || pkt.data == nil {
+				return n, err
+			}
+		}
+		if len(pkt.data) > ps[n].size() {
+			return n, e.errTooLong(len(pkt.data), ps[n].size())
+		}
+		ps[n].Offload = pkt.off
+		ps[n].scatter(pkt.data)
+	}
+	return n, nil
+}
+
+// over reports whether the other end is closed.
+func (e *pipeEnd) over() bool {
+	select {
+	case <-e.peerClosed:
+		return true
+	default:
+		return false
+	}
+}
+
+func (e *pipeEnd) WriteBatch(ps []Packet) (lost int, err error) {
+	for i := range ps {
+		werr := error(nil)
+		if e.isClosed() {
+			werr = errClosed(opWrite, e.name)
+		} else if werr = checkWriteBatch(e, &ps[i]); werr == nil {
+			werr = e.send(piped{ps[i].flat(), ps[i].Offload})
+		}
+		if werr != nil {
+			lost++
+			if err == nil {
+				err = werr
+			}
+		}
+	}
+	return lost, err
 }
 
 func (e *pipeEnd) Write(p []byte) (int, error) {
@@ -79,18 +186,24 @@ func (e *pipeEnd) Write(p []byte) (int, error) {
 	if err := checkWrite(e.name, e.mtu, p); err != nil {
 		return 0, err
 	}
-	select {
-	case <-e.peerClosed: // ahead of the queue, which may have room
-		return 0, e.errPeerClosed()
-	default:
+	if err := e.send(piped{data: bytes.Clone(p)}); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// send puts a packet into the queue, when there is room.
+func (e *pipeEnd) send(pkt piped) error {
+	if e.over() { // ahead of the queue, which may have room
+		return e.errPeerClosed()
 	}
 	select {
-	case e.out <- bytes.Clone(p):
-		return len(p), nil
+	case e.out <- pkt:
+		return nil
 	case <-e.closed:
-		return 0, errClosed(opWrite, e.name)
+		return errClosed(opWrite, e.name)
 	case <-e.peerClosed:
-		return 0, e.errPeerClosed()
+		return e.errPeerClosed()
 	}
 }
 

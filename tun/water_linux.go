@@ -1,14 +1,14 @@
 package tun
 
 import (
+	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/songgao/water"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,62 +18,8 @@ import (
 //     os.NewFile, which puts a nonblocking descriptor into Go's poller. So a blocked Read parks its
 //     goroutine, Close unblocks it, and Close returns only once the descriptor is closed.
 //   - water does not set O_CLOEXEC: a child process would keep the device alive. newWater does.
-//   - water sets or clears the persist flag of whatever it attaches to: see existing.
+//   - water sets or clears the persist flag of whatever it attaches to: see Open.
 //   - water does not close the descriptor when the kernel refuses it (busy name, no privilege).
-
-// Open makes the TUN device that cfg describes, down and without addresses; see [Configure].
-//
-// The device is gone when Close returns. The exception is a device that was made persistent before
-// (ip tuntap add ft0 mode tun user alice): Open attaches to it, which needs no privilege if it belongs
-// to the user and has the right MTU, and Close leaves it in place.
-//
-// The returned error is an [*Error]. For want of privilege, errors.Is(err, [os.ErrPermission]) holds.
-func Open(cfg Config) (Device, error) {
-	cfg, err := cfg.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	persistent, err := existing(cfg.Name)
-	if err != nil {
-		return nil, err
-	}
-	name, file, err := newWater(cfg.Name, persistent)
-	if err != nil {
-		return nil, openError(cfg.Name, err)
-	}
-	if err := ensureMTU(name, cfg.MTU); err != nil {
-		file.Close() // the first error is the one to report
-		return nil, err
-	}
-	return &waterDevice{
-		name: name, mtu: cfg.MTU, file: file,
-		closeFile: sync.OnceValue(func() error { return deviceError("close", name, file.Close()) }),
-	}, nil
-}
-
-// existing says whether a device of that name is there to attach to, which only a persistent one is. A
-// nonpersistent one exists exactly as long as somebody holds it, so it is busy.
-func existing(name string) (persistent bool, err error) {
-	if name == "" {
-		return false, nil
-	}
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return false, nil // not there, or not to be seen: the kernel decides
-	}
-	device, ok := link.(*netlink.Tuntap)
-	if !ok || device.Mode != netlink.TUNTAP_MODE_TUN {
-		return false, &Error{
-			Problem: fmt.Sprintf("device %s exists and is not a TUN device", name),
-			Remedy:  "choose another --tun name",
-			Err:     unix.EEXIST,
-		}
-	}
-	if device.NonPersist {
-		return false, openError(name, unix.EBUSY)
-	}
-	return true, nil
-}
 
 // newWater opens the device with a descriptor that children do not inherit, and returns its actual name.
 func newWater(name string, persistent bool) (string, *os.File, error) {
@@ -101,33 +47,13 @@ func newWater(name string, persistent bool) (string, *os.File, error) {
 	return ifce.Name(), file, nil
 }
 
-// ensureMTU makes the kernel agree with Config.MTU, so that no packet is longer than Read's buffer.
-func ensureMTU(name string, mtu int) error {
-	link, err := netlink.LinkByName(name)
-	if err != nil {
-		return lookupError(name, err)
-	}
-	if link.Attrs().MTU == mtu {
-		return nil
-	}
-	if err := netlink.LinkSetMTU(link, mtu); err != nil {
-		return configError(fmt.Sprintf("change the MTU of %s from %d to %d", name, link.Attrs().MTU, mtu), err)
-	}
-	return nil
-}
-
 // waterDevice is a Device over water. It needs no lock: os.File allows every call at any time.
 type waterDevice struct {
-	name      string
-	mtu       int
-	file      *os.File
-	closed    atomic.Bool // set ahead of closing the file, so that Close wins over a bad argument
-	closeFile func() error
+	file
+	woken atomic.Bool // the deadline may have passed because of Wake
 }
 
-func (d *waterDevice) Name() string { return d.name }
-
-func (d *waterDevice) MTU() int { return d.mtu }
+func (d *waterDevice) Offloads() bool { return false }
 
 func (d *waterDevice) Read(p []byte) (int, error) {
 	if d.closed.Load() {
@@ -136,17 +62,25 @@ func (d *waterDevice) Read(p []byte) (int, error) {
 	if err := checkRead(d.name, d.mtu, p); err != nil {
 		return 0, err
 	}
-	n, err := d.file.Read(p)
+	n, err := d.read(p)
+	for errors.Is(err, os.ErrDeadlineExceeded) { // of a ReadBatch before, or of a Wake for the next one
+		if err := d.file.file.SetReadDeadline(time.Time{}); err != nil {
+			return 0, d.ioError(opRead, err)
+		}
+		n, err = d.read(p)
+	}
+	return n, err
+}
+
+// read is Read of a buffer that is long enough.
+func (d *waterDevice) read(p []byte) (int, error) {
+	n, err := d.file.file.Read(p)
 	if err != nil {
 		return 0, d.ioError(opRead, err)
 	}
 	// The kernel cuts a packet that is longer than the buffer and does not say so, but the packet does.
 	if want := packetLen(p[:n]); n == len(p) && want > n {
-		return 0, &Error{
-			Problem: fmt.Sprintf("read %s: a packet of %d bytes does not fit a buffer of %d", d.name, want, len(p)),
-			Remedy:  fmt.Sprintf("set the MTU of %s back to %d", d.name, d.mtu),
-			Err:     ErrTooLong,
-		}
+		return 0, d.tooLong(want, len(p))
 	}
 	return n, nil
 }
@@ -158,14 +92,87 @@ func (d *waterDevice) Write(p []byte) (int, error) {
 	if err := checkWrite(d.name, d.mtu, p); err != nil {
 		return 0, err
 	}
-	n, err := d.file.Write(p)
+	n, err := d.file.file.Write(p)
 	if err != nil {
 		return 0, d.ioError(opWrite, err)
 	}
 	return n, nil
 }
 
-func (d *waterDevice) Close() error {
-	d.closed.Store(true)
-	return d.closeFile()
+// ReadBatch reads one packet at most: os.File's deadline is what ends its wait.
+func (d *waterDevice) ReadBatch(ps []Packet, timeout time.Duration) (int, error) {
+	if d.closed.Load() {
+		return 0, errClosed(opRead, d.name)
+	}
+	if err := checkReadBatch(d.name, d.mtu, ps); err != nil || len(ps) == 0 {
+		return 0, err
+	}
+	limit := time.Time{}
+	if timeout > 0 {
+		limit = time.Now().Add(timeout)
+	}
+	// Ahead of woken: a Wake in between ends the read that follows.
+	if err := d.file.file.SetReadDeadline(limit); err != nil {
+		return 0, d.ioError(opRead, err)
+	}
+	if d.woken.Swap(false) && timeout != 0 {
+		return 0, nil
+	}
+	buf := make([]byte, d.mtu)
+	n, err := d.readWithin(buf, timeout)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	ps[0].Offload = Offload{}
+	ps[0].scatter(buf[:n])
+	return 1, nil
+}
+
+// readWithin reads a packet; 0 bytes mean that there is none yet.
+func (d *waterDevice) readWithin(buf []byte, timeout time.Duration) (n int, err error) {
+	if timeout == 0 {
+		raw, rerr := d.file.file.SyscallConn()
+		if rerr == nil {
+			rerr = raw.Read(func(fd uintptr) bool {
+				n, err = unix.Read(int(fd), buf)
+				return true
+			})
+		}
+		if errors.Is(err, unix.EAGAIN) {
+			return 0, nil
+		}
+		if err = errors.Join(rerr, err); err != nil {
+			return 0, d.ioError(opRead, err)
+		}
+		return n, nil
+	}
+	if n, err = d.read(buf); errors.Is(err, os.ErrDeadlineExceeded) {
+		d.woken.Store(false)
+		return 0, nil
+	}
+	return n, err
+}
+
+func (d *waterDevice) Wake() {
+	d.woken.Store(true)
+	_ = d.file.file.SetReadDeadline(time.Unix(1, 0))
+}
+
+func (d *waterDevice) WriteBatch(ps []Packet) (lost int, err error) {
+	for i := range ps {
+		werr := checkWriteBatch(d, &ps[i])
+		if d.closed.Load() {
+			werr = errClosed(opWrite, d.name)
+		}
+		if werr == nil {
+			_, werr = d.Write(ps[i].flat())
+		}
+		if werr != nil {
+			lost++
+			if err == nil {
+				err = werr
+			}
+		}
+	}
+	return lost, err
 }

@@ -19,7 +19,7 @@ import (
 	"fivetuple/tun/tuntest"
 )
 
-func TestWaterKeepsTheContract(t *testing.T) {
+func TestModesKeepTheContract(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
@@ -33,12 +33,19 @@ func TestWaterKeepsTheContract(t *testing.T) {
 		{"IPv4 with the largest MTU", "10.77.0.1/24", "10.77.0.2:7000", tun.MaxMTU},
 		{"IPv6 with the largest MTU", "fd77::1/64", "[fd77::2]:7000", tun.MaxMTU},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			tuntest.TestDevice(t, func(t *testing.T) (tun.Device, tuntest.Peer) {
-				dev := open(t, tun.Config{Name: "ft0", MTU: c.mtu})
-				return dev, configure(t, dev, c.host, c.device)
+		for _, m := range []tun.Config{{Mode: tun.Vnet, Offload: true}, {Mode: tun.Vnet}, {Mode: tun.Raw}, {Mode: tun.Water}} {
+			name := string(m.Mode)
+			if m.Offload {
+				name += " on"
+			}
+			t.Run(c.name+", "+name, func(t *testing.T) {
+				tuntest.TestDevice(t, func(t *testing.T) (tun.Device, tuntest.Peer) {
+					m.Name, m.MTU = "ft0", c.mtu
+					dev := open(t, m)
+					return dev, configure(t, dev, c.host, c.device)
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -193,7 +200,7 @@ func TestOpenErrors(t *testing.T) {
 	})
 }
 
-func TestWaterIOErrors(t *testing.T) {
+func TestIOErrors(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 
 	"fivetuple/scenarios/star"
 	"fivetuple/sim"
+	"fivetuple/stack"
 	"fivetuple/trace"
 	"fivetuple/trace/ladder"
 	"fivetuple/trace/table"
@@ -37,6 +38,7 @@ type live struct {
 // setUp makes device, world and outputs, in this order: without the device,
 // captures of an earlier run are left alone.
 func (l *live) setUp(cmd *cobra.Command) (err error) {
+	l.upConfig.tun.Notice = func(text string) { fmt.Fprintln(l.complaints, "note: "+text) }
 	if l.tun, err = tun.Open(l.upConfig.tun); err != nil {
 		return usageError{err}
 	}
@@ -44,14 +46,19 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 		return usageError{err}
 	}
 	l.world = sim.New(sim.Config{Seed: l.seed, Epoch: time.Now()})
-	if l.host, err = l.world.AddHost(sim.HostConfig{Name: l.name, Addrs: l.addrs}); err != nil {
+	if l.host, err = l.world.AddHost(sim.HostConfig{Name: l.name, Addrs: l.addrs, TCP: stack.TCPConfig{Congestion: l.congestion}}); err != nil {
 		return err
 	}
-	l.dev, err = l.host.AttachDevice(sim.DeviceConfig{Name: l.tun.Name(), MTU: l.tun.MTU(), Write: func(b []byte) error {
-		_, err := l.tun.Write(b)
-		return err
-	}})
-	if err != nil {
+	dc := sim.DeviceConfig{Name: l.tun.Name(), MTU: l.tun.MTU(), Offload: l.tun.Offloads()}
+	if l.upConfig.tun.Mode == tun.Water {
+		dc.Write = func(b []byte) error {
+			_, err := l.tun.Write(b)
+			return err
+		}
+	} else {
+		dc.Port = newPort(l.tun)
+	}
+	if l.dev, err = l.host.AttachDevice(dc); err != nil {
 		return err
 	}
 	return l.observe(cmd)
@@ -138,7 +145,8 @@ func closing(s trace.Socket) bool {
 	return false
 }
 
-// readDevice posts every packet from the device to the world.
+// readDevice posts every packet from the device to the world, which does not
+// read a device of mode Water itself: one packet a call is what that can do.
 func (l *live) readDevice(ctx context.Context) {
 	buf := make([]byte, l.tun.MTU())
 	for {
@@ -187,7 +195,11 @@ func (l *live) flush() {
 // summary says what happened, and which sockets are left.
 func (l *live) summary(w io.Writer) {
 	in, out := l.dev.Link().Stats(sim.BA), l.dev.Link().Stats(sim.AB)
-	fmt.Fprintf(w, "\n%s: %d packets in, %d out, in %s\n", l.tun.Name(), in.Packets, out.Packets, l.world.Now().Round(time.Millisecond))
+	bad := ""
+	if n := l.host.Stack().ChecksumErrors(); n > 0 {
+		bad = fmt.Sprintf(" (%d malformed or with a bad checksum)", n)
+	}
+	fmt.Fprintf(w, "\n%s: %d packets in%s, %d out, in %s\n", l.tun.Name(), in.Packets, bad, out.Packets, l.world.Now().Round(time.Millisecond))
 	_ = table.SS(w, l.host.Sockets(), table.SSOptions{Processes: true, Header: true}) // standard error has no one to tell
 }
 

@@ -69,6 +69,11 @@ func (o *outputs) check() error {
 	return nil
 }
 
+// observed reports whether somebody looks at packets.
+func (o *outputs) observed() bool {
+	return !o.quiet || o.pcap != "" || o.pcapDir != "" || o.jsonl != "" || o.ladder != ""
+}
+
 // protect keeps the outputs from replacing a file that the run reads.
 func (o *outputs) protect(what, path string) {
 	if info, err := os.Stat(path); err == nil {

@@ -141,6 +141,10 @@ func (s service) datagramLoop(p session, family int, at netip.AddrPort) error {
 // serviceBuffer is large enough to keep the stack busy.
 const serviceBuffer = 256 << 10
 
+// firstBuffer is what a connection starts with that may carry little: a large
+// buffer costs more than the connection.
+const firstBuffer = 4 << 10
+
 // echoBuffer bounds what the echo service holds for a client that sends faster
 // than it reads. It is generous: see docs/limits.md on closed windows.
 const echoBuffer = 64 << 20
@@ -152,7 +156,7 @@ func echoStream(s session, fd int) error {
 		return err
 	}
 	var pending []byte
-	in := make([]byte, serviceBuffer)
+	in := make([]byte, firstBuffer)
 	open := true
 	for open || len(pending) > 0 {
 		events := 0
@@ -174,6 +178,9 @@ func echoStream(s session, fd int) error {
 			}
 			open = n > 0
 			pending = append(pending, in[:n]...)
+			if n == len(in) && n < serviceBuffer {
+				in = make([]byte, serviceBuffer)
+			}
 		}
 		if len(pending) > 0 && ready&sockapi.POLLOUT != 0 {
 			n, err := s.Send(fd, pending, sockapi.MSG_NOSIGNAL)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 // upFlags is what `fivetuple up` was asked for, as it was typed.
 type upFlags struct {
 	tun, serve, files, scenario, name, duration, control string
+	device, offload, congestion                          string
 	addrs, hostAddrs                                     []string
 	mtu                                                  int
 	seed                                                 uint64
@@ -28,7 +30,7 @@ type upFlags struct {
 // upConfig is the same, checked.
 type upConfig struct {
 	tun              tun.Config
-	name             string
+	name, congestion string
 	seed             uint64
 	addrs, hostAddrs []netip.Prefix
 	serve            []service
@@ -77,6 +79,9 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringArrayVar(&u.addrs, "addr", nil, "address of the stack, as 10.77.0.2/24; may be repeated")
 	f.StringArrayVar(&u.hostAddrs, "host-addr", nil, "address of Linux's end of the device, as 10.77.0.1/24; may be repeated")
 	f.IntVar(&u.mtu, "mtu", tun.DefaultMTU, "largest packet in `bytes`")
+	f.StringVar(&u.device, "device", "auto", "how the device is driven: offload, raw or water; auto is the best that the\nkernel has, in this `mode`'s order")
+	f.StringVar(&u.offload, "offload", "auto", "exchange packets of up to 64 KiB with Linux, `on` or off; auto is on while\nnobody looks at packets: with -q and without a file of them")
+	f.StringVar(&u.congestion, "congestion", "cubic", "congestion control, cubic or `reno`")
 	f.StringVar(&u.serve, "serve", "", "built-in `services`, separated by commas")
 	f.StringVar(&u.files, "files", "", "serve this `directory` with Go's net/http, on port 80, or 8080 beside the http service")
 	f.StringVar(&u.scenario, "scenario", "", "run this `scenario` here: host(\"lab\") is the host with the device")
@@ -92,6 +97,9 @@ func (u *upFlags) define(cmd *cobra.Command) {
 func (u *upFlags) check() (c *upConfig, err error) {
 	c = &upConfig{control: u.control, tun: tun.Config{Name: u.tun, MTU: u.mtu}, name: u.name, seed: u.seed, files: u.files, out: &u.out}
 	if err := c.out.check(); err != nil {
+		return nil, err
+	}
+	if err := c.checkDevice(u); err != nil {
 		return nil, err
 	}
 	if c.addrs, err = parsePrefixes("--addr", u.addrs); err != nil {
@@ -121,6 +129,32 @@ func (u *upFlags) check() (c *upConfig, err error) {
 		c.out.protect("the scenario", u.scenario)
 	}
 	return c, nil
+}
+
+// checkDevice reads how the device is driven.
+func (c *upConfig) checkDevice(u *upFlags) error {
+	if u.device != "auto" {
+		c.tun.Mode = tun.Mode(u.device)
+		if !slices.Contains(tun.Modes(), c.tun.Mode) {
+			return usagef("--device %q: there are auto, offload, raw and water", u.device)
+		}
+	}
+	switch u.offload {
+	case "auto":
+		c.tun.Offload = !c.out.observed()
+	case "on":
+		c.tun.Offload = true
+		if c.tun.Mode == tun.Raw || c.tun.Mode == tun.Water {
+			return usagef("--offload on: a device of --device %s has none", u.device)
+		}
+	case "off":
+	default:
+		return usagef("--offload %q: there are auto, on and off", u.offload)
+	}
+	if c.congestion = u.congestion; c.congestion != "cubic" && c.congestion != "reno" {
+		return usagef("--congestion %q: there are cubic and reno", u.congestion)
+	}
+	return nil
 }
 
 // parsePrefixes reads addresses with their prefix lengths.
@@ -207,7 +241,9 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	} else {
 		go l.serveFiles(ctx, l.host.Net("files"), ready)
 	}
-	go l.readDevice(ctx)
+	if c.tun.Mode == tun.Water {
+		go l.readDevice(ctx)
+	}
 	go l.flushOften(ctx)
 	err = l.run(ctx)
 	l.summary(cmd.ErrOrStderr())

@@ -99,6 +99,11 @@ var rules = []rule{
 		why: "measures how worlds with many connections behave, through the API that a Go test uses",
 	},
 	{
+		pkg: "internal/tunbench", clock: true,
+		third: []string{"github.com/vishvananda/netlink", "golang.org/x/sys/unix"},
+		why:   "measures the command from outside, in network namespaces of its own",
+	},
+	{
 		pkg: "internal", clock: true,
 		why: "tools of the repository: they run the product from outside and import none of it",
 	},

@@ -1,0 +1,330 @@
+package tun
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// How this file drives /dev/net/tun:
+//
+//   - The descriptor does not block. Batches are read until EAGAIN, and waited for with ppoll(2), together
+//     with an eventfd that Wake and Close write to.
+//   - Reads and writes do not tell Go's scheduler that they are system calls: they do not wait, and
+//     the scheduler would take the processor from a loop that writes for tens of microseconds.
+//   - os.File counts the calls that use the descriptor, so that Close is safe at any time.
+
+// fastDevice is a Device without a library, with or without virtio-net headers.
+type fastDevice struct {
+	file
+	vnet    bool
+	offload bool
+	wake    *os.File // an eventfd
+
+	in, out ioVector
+}
+
+// ioVector is the memory of one direction's system calls.
+type ioVector struct {
+	head [vnetLen]byte
+	iov  []unix.Iovec
+}
+
+// openFast opens the device in mode Vnet or Raw.
+func openFast(cfg Config, vnet bool) (Device, error) {
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, openError(cfg.Name, err)
+	}
+	name, err := attach(fd, cfg, vnet)
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		unix.Close(fd)
+		return nil, &Error{Problem: fmt.Sprintf("open device %s: eventfd: %v", name, err), Err: err}
+	}
+	f := os.NewFile(uintptr(fd), "/dev/net/tun")
+	d := &fastDevice{vnet: vnet, offload: vnet && cfg.Offload, wake: os.NewFile(uintptr(wake), "eventfd"),
+		file: file{name: name, mtu: cfg.MTU, file: f}}
+	d.closeFile = sync.OnceValue(d.close)
+	if err := ensureMTU(name, cfg.MTU); err != nil {
+		d.Close() // the first error is the one to report
+		return nil, err
+	}
+	return d, nil
+}
+
+// errMode means that the kernel has no such mode: the next one may do.
+var errMode = errors.New("the kernel does not support this")
+
+// attach makes the descriptor one of the device and returns the device's actual name.
+func attach(fd int, cfg Config, vnet bool) (string, error) {
+	ifr, err := unix.NewIfreq(cfg.Name)
+	if err != nil {
+		return "", openError(cfg.Name, err)
+	}
+	flags, offload := uint16(unix.IFF_TUN|unix.IFF_NO_PI), 0
+	if vnet {
+		flags |= unix.IFF_VNET_HDR
+		if cfg.Offload {
+			offload = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6
+		}
+	}
+	ifr.SetUint16(flags)
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
+		if vnet && errors.Is(err, unix.EINVAL) {
+			return "", fmt.Errorf("%w: IFF_VNET_HDR: %w", errMode, openError(cfg.Name, err))
+		}
+		return "", openError(cfg.Name, err)
+	}
+	if vnet {
+		if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, vnetLen); err != nil {
+			return "", fmt.Errorf("%w: TUNSETVNETHDRSZ: %w", errMode, err)
+		}
+	}
+	// A persistent device may still have those of its last user.
+	if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, offload); err != nil && offload != 0 {
+		return "", fmt.Errorf("%w: TUNSETOFFLOAD: %w", errMode, err)
+	}
+	return ifr.Name(), nil
+}
+
+func (d *fastDevice) Offloads() bool { return d.offload }
+
+// close is Close, once.
+func (d *fastDevice) close() error {
+	if d.offload {
+		d.control(func(fd uintptr) { _ = unix.IoctlSetInt(int(fd), unix.TUNSETOFFLOAD, 0) }) // it may be persistent
+	}
+	d.Wake()
+	err := d.file.file.Close() // waits for those who use it
+	d.wake.Close()
+	return deviceError("close", d.name, err)
+}
+
+func (d *fastDevice) Wake() {
+	one := [8]byte{1} // either byte order: any number but 0 wakes
+	_, _ = d.wake.Write(one[:])
+}
+
+func (d *fastDevice) Read(p []byte) (int, error) {
+	if d.closed.Load() {
+		return 0, errClosed(opRead, d.name)
+	}
+	if err := checkRead(d.name, d.mtu, p); err != nil {
+		return 0, err
+	}
+	one := Packet{Data: [][]byte{p}}
+	var err error
+	raw, rerr := d.file.file.SyscallConn()
+	if rerr == nil {
+		rerr = raw.Read(func(fd uintptr) bool {
+			err = d.readOne(fd, &one)
+			return !errors.Is(err, unix.EAGAIN)
+		})
+	}
+	if err = errors.Join(rerr, err); err != nil {
+		return 0, d.ioError(opRead, err)
+	}
+	one.Complete(p[:one.Len])
+	return one.Len, nil
+}
+
+func (d *fastDevice) Write(p []byte) (int, error) {
+	if d.closed.Load() {
+		return 0, errClosed(opWrite, d.name)
+	}
+	if err := checkWrite(d.name, d.mtu, p); err != nil {
+		return 0, err
+	}
+	if _, err := d.WriteBatch([]Packet{{Data: [][]byte{p}}}); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (d *fastDevice) ReadBatch(ps []Packet, timeout time.Duration) (n int, err error) {
+	if d.closed.Load() {
+		return 0, errClosed(opRead, d.name)
+	}
+	least := d.mtu
+	if d.offload {
+		least = MaxSuper
+	}
+	if err := checkReadBatch(d.name, least, ps); err != nil {
+		return 0, err
+	}
+	cerr := d.control(func(fd uintptr) {
+		if n, err = d.readAll(fd, ps); n == 0 && err == nil && timeout != 0 {
+			if err = d.wait(fd, timeout); err == nil {
+				n, err = d.readAll(fd, ps)
+			}
+		}
+	})
+	if err = errors.Join(cerr, err); err != nil {
+		return n, d.ioError(opRead, err)
+	}
+	if n == 0 && d.closed.Load() {
+		return 0, errClosed(opRead, d.name)
+	}
+	return n, nil
+}
+
+// control calls f with the descriptor, which stays open meanwhile.
+func (d *fastDevice) control(f func(fd uintptr)) error {
+	raw, err := d.file.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(f)
+}
+
+// maxBatch is after how many bytes a batch ends: what was read should still be in the processor's cache when
+// it is used.
+const maxBatch = 512 << 10
+
+// readAll reads what is there.
+func (d *fastDevice) readAll(fd uintptr, ps []Packet) (int, error) {
+	bytes := 0
+	for n := range ps {
+		if bytes >= maxBatch {
+			return n, nil
+		}
+		if err := d.readOne(fd, &ps[n]); err != nil {
+			if err == unix.EAGAIN {
+				err = nil
+			}
+			return n, err
+		}
+		bytes += ps[n].Len
+	}
+	return len(ps), nil
+}
+
+// readOne reads a packet, or fails with EAGAIN.
+func (d *fastDevice) readOne(fd uintptr, p *Packet) error {
+	n, err := d.in.call(unix.SYS_READV, fd, d.vnet, p.Data)
+	if err != nil {
+		return err
+	}
+	p.Offload = Offload{}
+	if d.vnet {
+		if n -= vnetLen; n < 0 {
+			return unix.EIO
+		}
+		p.Offload = getVnet(d.in.head[:])
+	}
+	p.Len = n
+	// The kernel cuts a packet that is longer than the buffer and does not say so, but the packet does.
+	if size := p.size(); n == size && len(p.Data) > 0 {
+		if want := packetLen(p.Data[0][:min(n, len(p.Data[0]))]); want > n {
+			return d.tooLong(want, size)
+		}
+	}
+	return nil
+}
+
+// call makes the system call with the header, if there is one, and data.
+func (v *ioVector) call(trap, fd uintptr, head bool, data [][]byte) (int, error) {
+	v.iov = v.iov[:0]
+	if head {
+		v.iov = append(v.iov, unix.Iovec{Base: &v.head[0], Len: vnetLen})
+	}
+	for _, b := range data {
+		if len(b) > 0 {
+			v.iov = append(v.iov, unix.Iovec{Base: &b[0]})
+			v.iov[len(v.iov)-1].SetLen(len(b))
+		}
+	}
+	for {
+		n, _, errno := unix.RawSyscall(trap, fd, uintptr(unsafe.Pointer(&v.iov[0])), uintptr(len(v.iov)))
+		if errno == unix.EINTR {
+			continue
+		}
+		runtime.KeepAlive(data)
+		if errno != 0 {
+			return 0, errno
+		}
+		return int(n), nil
+	}
+}
+
+// wait returns when there is something to read, Wake was called, or the time is over.
+func (d *fastDevice) wait(fd uintptr, timeout time.Duration) (err error) {
+	var ts *unix.Timespec
+	if timeout > 0 {
+		t := unix.NsecToTimespec(int64(timeout))
+		ts = &t
+	}
+	raw, err := d.wake.SyscallConn()
+	if err != nil {
+		return err
+	}
+	// With one processor, others who can run would wait until the scheduler sees that this call takes long.
+	runtime.Gosched()
+	cerr := raw.Control(func(wake uintptr) {
+		fds := [2]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(wake), Events: unix.POLLIN}}
+		if _, err = unix.Ppoll(fds[:], ts, nil); errors.Is(err, unix.EINTR) {
+			err = nil // nothing yet: the caller comes back
+		}
+		if fds[1].Revents != 0 {
+			var count [8]byte
+			_, _ = unix.Read(int(wake), count[:])
+		}
+	})
+	return errors.Join(cerr, err)
+}
+
+// maxIovec is what one call takes (IOV_MAX), less the header.
+const maxIovec = 1023
+
+func (d *fastDevice) WriteBatch(ps []Packet) (lost int, err error) {
+	if d.closed.Load() {
+		return len(ps), errClosed(opWrite, d.name)
+	}
+	done := 0
+	cerr := d.control(func(fd uintptr) {
+		for i := range ps {
+			if werr := d.writeOne(fd, &ps[i]); werr != nil {
+				lost++
+				if err == nil {
+					err = werr
+				}
+			}
+			done++
+		}
+	})
+	lost += len(ps) - done
+	if err == nil {
+		err = cerr
+	}
+	var known *Error
+	if err != nil && !errors.As(err, &known) {
+		err = d.ioError(opWrite, err)
+	}
+	return lost, err
+}
+
+func (d *fastDevice) writeOne(fd uintptr, p *Packet) error {
+	if err := checkWriteBatch(d, p); err != nil {
+		return err
+	}
+	data := p.Data
+	if len(data) > maxIovec {
+		data = [][]byte{p.flat()}
+	}
+	if d.vnet {
+		p.putVnet(d.out.head[:])
+	}
+	_, err := d.out.call(unix.SYS_WRITEV, fd, d.vnet, data)
+	return err
+}
