@@ -1,6 +1,7 @@
 package tun_test
 
 import (
+	"context"
 	"net"
 	"testing"
 
@@ -48,22 +49,22 @@ func TestFallback(t *testing.T) {
 	})
 }
 
-// TestSuperPackets: a large write of the kernel arrives as one packet, with its checksum open and no
-// more than 64 KiB, as the header says.
-func TestSuperPackets(t *testing.T) {
+// TestOpenChecksum: with offloads on, the kernel leaves the checksum of TCP to us, and says where it is.
+func TestOpenChecksum(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
 	dev := open(t, tun.Config{Name: "ft0", Offload: true})
-	peer := configure(t, dev, "10.77.0.1/24", "10.77.0.2:7000")
-	// A SYN is the only TCP packet that a peer sends unanswered: its checksum is open too.
-	go func() {
-		c, err := net.Dial("tcp", "10.77.0.2:7")
-		if err == nil {
+	configure(t, dev, "10.77.0.1/24", "10.77.0.2:7000")
+	ctx, cancel := context.WithCancel(t.Context())
+	dialed := make(chan struct{})
+	go func() { // a SYN is the TCP packet that nobody has to answer
+		defer close(dialed)
+		if c, err := new(net.Dialer).DialContext(ctx, "tcp", "10.77.0.2:7"); err == nil {
 			c.Close()
 		}
 	}()
-	_ = peer
+	defer func() { cancel(); <-dialed }()
 	ps := []tun.Packet{{Data: [][]byte{make([]byte, 10), make([]byte, tun.MaxSuper)}}}
 	for {
 		n, err := dev.ReadBatch(ps, -1)
