@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"fivetuple/sim/netem"
+	"fivetuple/sim/record"
 	"fivetuple/stack"
 	"fivetuple/trace"
 )
@@ -62,6 +63,8 @@ type Device struct {
 
 	sent  []stack.Packet // what has reached the port at this instant
 	merge stack.Merger   // of both directions
+
+	refuse []record.Input // what it refused when it was recorded
 }
 
 // AttachDevice links the host to the outside. Packets for anywhere else go
@@ -114,7 +117,7 @@ func (d *Device) Post(ctx context.Context, packet []byte) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	return d.w.post(ctx.Done(), input{f: func() { d.Inject(packet) }})
+	return d.w.post(ctx.Done(), input{packet: packet, f: func() { d.Inject(packet) }})
 }
 
 func (d *Device) host() string      { return d.cfg.Peer }
@@ -139,7 +142,11 @@ func (d *Device) receive(f *flight) {
 	d.out = f.pkt.AppendTo(d.out[:0])
 	err := d.cfg.Write(d.out)
 	f.pkt.Release()
+	if _, why := d.refused(); why != nil {
+		err = why
+	}
 	if err != nil {
+		d.w.noteLost(1, err)
 		d.lost(1, err)
 	}
 }
@@ -164,7 +171,11 @@ func (d *Device) send() {
 	}
 	n, err := d.cfg.Port.Send(ps)
 	clear(all)
+	if m, why := d.refused(); m > 0 {
+		n, err = m, why
+	}
 	if n > 0 {
+		d.w.noteLost(n, err)
 		d.lost(n, err)
 	}
 }

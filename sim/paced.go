@@ -30,7 +30,10 @@ func (w *World) Post(ctx context.Context, f func()) bool {
 type input struct {
 	f       func()
 	any     bool // f may have done anything to any host; else it made threads ready or sent packets
+	look    bool // f changes nothing
 	packets []stack.Packet
+	packet  []byte // what f injects
+	command []byte // what f carries out
 }
 
 func (w *World) post(cancel <-chan struct{}, in input) bool {
@@ -216,11 +219,21 @@ const maxInputs = 64
 // of them, so that what is simulated keeps its times. With a port, round trips
 // are real, and events that are late happen late.
 func (w *World) enter(start time.Time, in input) {
+	if in.look { // it must leave no mark, on the clock neither
+		in.f()
+		return
+	}
 	now := time.Since(start)
 	if next := w.loop.peek(); next != nil && w.port == nil {
 		now = min(now, next.at)
 	}
 	w.loop.now = max(w.loop.now, now)
+	w.note(&in)
+	w.admit(in)
+}
+
+// admit does what an input asks for.
+func (w *World) admit(in input) {
 	w.bus.SetCause(0)
 	if in.f == nil {
 		w.port.arrive(in.packets)

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"fivetuple/sim/record"
 	"fivetuple/sockapi"
 	"fivetuple/stack"
 	"fivetuple/trace"
@@ -49,6 +50,8 @@ type World struct {
 	packets uint64
 	failed  []error
 	netdb   *sockapi.Netdb
+	rec     *record.Writer // of the inputs; nil if nobody records
+	handle  func(command []byte) error
 	posts   chan input  // see RunPaced
 	port    *Device     // the device that the loop reads and writes; nil: none
 	asleep  atomic.Bool // the loop waits for port, and posts have to wake it

@@ -20,6 +20,13 @@ func NewPacket(data []byte) Packet {
 	return Packet{pb: stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithData(data)})}
 }
 
+// NewOffloadPacket is NewPacket for one on which work is left to do.
+func NewOffloadPacket(data []byte, o Offload) Packet {
+	p := NewPacket(data)
+	p.off = o
+	return p
+}
+
 // Len is the packet's length in bytes.
 func (p Packet) Len() int { return p.pb.Size() }
 

@@ -11,7 +11,6 @@ import (
 
 	"fivetuple/scenarios/star"
 	"fivetuple/sim"
-	"fivetuple/stack"
 	"fivetuple/trace"
 	"fivetuple/trace/ladder"
 	"fivetuple/trace/table"
@@ -31,6 +30,9 @@ type live struct {
 	lad   *ladder.Ladder
 	text  io.Writer
 
+	built liveConfig
+	rec   *recorder // nil without --record
+
 	session    string    // its name for others: "ft0"
 	complaints io.Writer // standard error
 }
@@ -46,10 +48,7 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 		return usageError{err}
 	}
 	l.world = sim.New(sim.Config{Seed: l.seed, Epoch: time.Now()})
-	if l.host, err = l.world.AddHost(sim.HostConfig{Name: l.name, Addrs: l.addrs, TCP: stack.TCPConfig{Congestion: l.congestion}}); err != nil {
-		return err
-	}
-	dc := sim.DeviceConfig{Name: l.tun.Name(), MTU: l.tun.MTU(), Offload: l.tun.Offloads()}
+	var dc sim.DeviceConfig
 	if l.upConfig.tun.Mode == tun.Water {
 		dc.Write = func(b []byte) error {
 			_, err := l.tun.Write(b)
@@ -58,10 +57,31 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 	} else {
 		dc.Port = newPort(l.tun)
 	}
-	if l.dev, err = l.host.AttachDevice(dc); err != nil {
+	l.built = liveConfig{Host: l.name, Addrs: l.addrs, HostAddrs: l.hostAddrs, Device: l.tun.Name(), MTU: l.tun.MTU(),
+		Port: dc.Port != nil, Offload: l.tun.Offloads(), Congestion: l.congestion}
+	for _, s := range l.upConfig.serve {
+		l.built.Serve = append(l.built.Serve, s.name)
+	}
+	if l.host, l.dev, err = l.built.build(l.world, dc); err != nil {
+		return err
+	}
+	if err := l.beginRecording(); err != nil {
 		return err
 	}
 	return l.observe(cmd)
+}
+
+// beginRecording makes the file of --record.
+func (l *live) beginRecording() error {
+	if l.record == "" {
+		return nil
+	}
+	f, err := l.out.create("--record", l.record)
+	if err != nil {
+		return err
+	}
+	l.rec, err = newRecorder(f, l.world, l.built)
+	return err
 }
 
 // observe attaches the outputs.
@@ -79,18 +99,9 @@ func (l *live) observe(cmd *cobra.Command) (err error) {
 	if l.text, err = l.out.ladderWriter(cmd.OutOrStdout()); err != nil || l.text == nil {
 		return err
 	}
-	l.lad = l.out.newLadder(l.text, l.world, title, claim, true, l.peer())
+	l.lad = l.out.newLadder(l.text, l.world, title, claim, true, l.built.peer())
 	l.world.Bus().Attach(l.lad)
 	return nil
-}
-
-// peer is Linux's end of the device, as a lane of the ladder.
-func (l *live) peer() ladder.Host {
-	peer := ladder.Host{Name: "linux"}
-	for _, a := range l.hostAddrs {
-		peer.Addrs = append(peer.Addrs, a.Addr())
-	}
-	return peer
 }
 
 // run serves until it is told to stop, which is no error, or runs the
@@ -176,7 +187,7 @@ func (l *live) flushOften(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			l.world.Post(ctx, l.flush)
+			l.world.Look(ctx, l.flush)
 		}
 	}
 }
@@ -189,6 +200,9 @@ func (l *live) flush() {
 	}
 	for _, f := range l.out.live {
 		_ = f.Flush()
+	}
+	if l.rec != nil {
+		_ = l.rec.w.Flush()
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -52,7 +53,7 @@ func isLiveName(name string) bool { return strings.HasPrefix(name, "@") }
 // do runs f on the world's goroutine, and waits for it.
 func (s *liveSession) do(ctx context.Context, f func() error) error {
 	done := make(chan error, 1)
-	if !s.world.Post(ctx, func() { done <- f() }) {
+	if !s.world.Look(ctx, func() { done <- f() }) {
 		return context.Cause(ctx)
 	}
 	select {
@@ -63,6 +64,15 @@ func (s *liveSession) do(ctx context.Context, f func() error) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// command carries out what changes the world, as an input that a recording has.
+func (s *liveSession) command(ctx context.Context, args []string) error {
+	text, err := json.Marshal(args)
+	if err != nil {
+		return err
+	}
+	return s.world.Command(ctx, text, s.end)
 }
 
 // liveCommands are the commands that make sense for a session alone.
@@ -99,10 +109,7 @@ func markCommand() *cobra.Command {
 			if len(args) == 0 {
 				return usagef("mark: which text?")
 			}
-			return s.do(cmd.Context(), func() error {
-				s.world.Bus().Emit(trace.Origin{}, &trace.Mark{Text: strings.Join(args, " ")})
-				return nil
-			})
+			return s.command(cmd.Context(), append([]string{"mark"}, args...))
 		})
 }
 
@@ -150,12 +157,12 @@ left out if there is one link.`,
   fivetuple link @ft0 set ba rate 10mbit limit 100
   fivetuple link @ft0 set none`,
 	}, func(s *liveSession, cmd *cobra.Command, args []string) error {
-		return s.do(cmd.Context(), func() error {
-			if len(args) > 0 {
-				if err := setLink(s.world, args); err != nil {
-					return err
-				}
+		if len(args) > 0 {
+			if err := s.command(cmd.Context(), append([]string{"link"}, args...)); err != nil {
+				return err
 			}
+		}
+		return s.do(cmd.Context(), func() error {
 			for _, l := range s.world.Links() {
 				for _, d := range []sim.Dir{sim.AB, sim.BA} {
 					now := l.Impairments(d).String()

@@ -60,9 +60,10 @@ type Input struct {
 	Packets []Packet
 	// Command is a change that somebody asked for, as the recorder wrote it.
 	Command []byte
-	// Lost is the number, from 0, of a packet that the device would not take;
-	// -1 for other inputs. It is noted at the time at which the world was.
-	Lost int64
+	// Lost is how many packets the device would not take when the world sent
+	// them then, and why: it is an input too. 0 for the others.
+	Lost int
+	Why  string
 }
 
 // Packet is a packet, and what the device said of its checksums and segments.
@@ -146,8 +147,9 @@ func (w *Writer) Input(in Input) error {
 	case in.Command != nil:
 		w.buf = append(w.buf, in.Command...)
 		w.record(kindCommand, w.buf)
-	case in.Lost >= 0 && in.Packets == nil:
+	case in.Lost > 0:
 		w.buf = binary.AppendUvarint(w.buf, uint64(in.Lost))
+		w.buf = append(w.buf, in.Why...)
 		w.record(kindLost, w.buf)
 	default:
 		for _, p := range in.Packets {
@@ -277,7 +279,7 @@ func (r *Reader) Next() (*Input, *End, error) {
 	f := fields{b: body}
 	r.ran += f.uvarint()
 	r.now += time.Duration(f.uvarint())
-	in := &Input{Ran: r.ran, Now: r.now, Lost: -1}
+	in := &Input{Ran: r.ran, Now: r.now}
 	switch kind {
 	case kindPackets:
 		for len(f.b) > 0 && !f.bad {
@@ -286,7 +288,8 @@ func (r *Reader) Next() (*Input, *End, error) {
 	case kindCommand:
 		in.Command = f.b
 	case kindLost:
-		in.Lost = int64(f.uvarint())
+		in.Lost = int(f.uvarint())
+		in.Why = string(f.b)
 	case kindEnd:
 		e := &End{Ran: r.ran, Now: r.now, Events: f.uvarint()}
 		if len(f.b) < len(e.Digest) {

@@ -18,10 +18,10 @@ func sample(t testing.TB) ([]byte, []any) {
 	w, err := NewWriter(&b, h)
 	require.NoError(t, err)
 	want := []any{
-		&Input{Ran: 0, Now: time.Millisecond, Lost: -1, Packets: []Packet{{Data: []byte{0x45, 1}}, {Meta: []byte{9}, Data: []byte{0x60}}}},
-		&Input{Ran: 3, Now: time.Millisecond, Lost: -1, Command: []byte(`["link"]`)},
-		&Input{Ran: 3, Now: 2 * time.Millisecond, Lost: 41},
-		&Input{Ran: 900, Now: time.Hour, Lost: -1, Packets: []Packet{{Data: bytes.Repeat([]byte{7}, 3000)}}},
+		&Input{Ran: 0, Now: time.Millisecond, Packets: []Packet{{Data: []byte{0x45, 1}}, {Meta: []byte{9}, Data: []byte{0x60}}}},
+		&Input{Ran: 3, Now: time.Millisecond, Command: []byte(`["link"]`)},
+		&Input{Ran: 3, Now: 2 * time.Millisecond, Lost: 41, Why: "no buffer space"},
+		&Input{Ran: 900, Now: time.Hour, Packets: []Packet{{Data: bytes.Repeat([]byte{7}, 3000)}}},
 		&End{Ran: 1000, Now: 2 * time.Hour, Reason: "stopped", Events: 12345, Digest: [32]byte{1, 2, 3}},
 	}
 	for _, r := range want {
