@@ -58,7 +58,7 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 		dc.Port = newPort(l.tun)
 	}
 	l.built = liveConfig{Host: l.name, Addrs: l.addrs, HostAddrs: l.hostAddrs, Device: l.tun.Name(), MTU: l.tun.MTU(),
-		Port: dc.Port != nil, Offload: l.tun.Offloads(), Congestion: l.congestion}
+		Port: dc.Port != nil, Offload: l.tun.Offloads(), Congestion: l.congestion, Out: l.netemOut, In: l.netemIn}
 	for _, s := range l.upConfig.serve {
 		l.built.Serve = append(l.built.Serve, s.name)
 	}

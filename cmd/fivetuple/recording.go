@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"fivetuple/sim"
+	"fivetuple/sim/netem"
 	"fivetuple/sim/record"
 	"fivetuple/stack"
 	"fivetuple/trace"
@@ -37,6 +38,8 @@ type liveConfig struct {
 	Offload    bool           `json:"offload"` // with super-packets
 	Congestion string         `json:"congestion,omitempty"`
 	Serve      []string       `json:"serve,omitempty"`
+	Out        string         `json:"out,omitempty"` // impairments towards Linux, in netem's words
+	In         string         `json:"in,omitempty"`  // and towards the stack
 }
 
 // build makes the world's one host and its device. The outside of the device is
@@ -47,6 +50,12 @@ func (c *liveConfig) build(w *sim.World, dc sim.DeviceConfig) (*sim.Host, *sim.D
 		return nil, nil, err
 	}
 	dc.Name, dc.MTU, dc.Offload = c.Device, c.MTU, c.Offload
+	if dc.Out, err = netem.Parse(c.Out); err != nil {
+		return nil, nil, err
+	}
+	if dc.In, err = netem.Parse(c.In); err != nil {
+		return nil, nil, err
+	}
 	d, err := h.AttachDevice(dc)
 	w.HandleCommands(func(text []byte) error { return carryOut(w, text) })
 	return h, d, err

@@ -20,7 +20,7 @@ import (
 // upFlags is what `fivetuple up` was asked for, as it was typed.
 type upFlags struct {
 	tun, serve, files, scenario, name, duration, control, record string
-	device, offload, congestion                                  string
+	device, offload, congestion, netem                           string
 	addrs, hostAddrs                                             []string
 	mtu                                                          int
 	seed                                                         uint64
@@ -39,6 +39,8 @@ type upConfig struct {
 	duration         time.Duration  // 0: no limit
 	control          string         // name or path of the control socket
 	record           string         // file of the recording; "": none
+	netemOut         string         // impairments of the packets to Linux
+	netemIn          string         // and of those from it
 	out              *outputs
 }
 
@@ -81,12 +83,13 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringArrayVar(&u.hostAddrs, "host-addr", nil, "address of Linux's end of the device, as 10.77.0.1/24; may be repeated")
 	f.IntVar(&u.mtu, "mtu", tun.DefaultMTU, "largest packet in `bytes`")
 	f.StringVar(&u.device, "device", "auto", "how the device is driven: offload, raw or water; auto is the best that the\nkernel has, in this `mode`'s order")
-	f.StringVar(&u.offload, "offload", "auto", "exchange packets of up to 64 KiB with Linux, `on` or off; auto is on while\nnobody looks at packets: with -q and without a file of them")
+	f.StringVar(&u.offload, "offload", "auto", "exchange packets of up to 64 KiB with Linux, `on` or off; auto is on while\nnobody looks at packets or impairs them: with -q, and without a file of them")
 	f.StringVar(&u.congestion, "congestion", "cubic", "congestion control, cubic or `reno`")
 	f.StringVar(&u.serve, "serve", "", "built-in `services`, separated by commas")
 	f.StringVar(&u.files, "files", "", "serve this `directory` with Go's net/http, on port 80, or 8080 beside the http service")
 	f.StringVar(&u.scenario, "scenario", "", "run this `scenario` here: host(\"lab\") is the host with the device")
 	f.StringVar(&u.duration, "duration", "", "end by itself after this `time`, as 10s")
+	f.StringVar(&u.netem, "netem", "", "impair the link in tc-netem's `words`, as \"delay 40ms loss 1%\"; or \"out WORDS, in WORDS\"")
 	f.StringVar(&u.record, "record", "", "write all inputs to this `file`, for fivetuple replay")
 	f.StringVar(&u.control, "control", "", "`name` of the session, for ss @NAME, trace @NAME and so on (that of the device), or a path")
 	f.StringVar(&u.name, "host", "lab", "`name` of the host in the trace")
@@ -122,6 +125,9 @@ func (u *upFlags) check() (c *upConfig, err error) {
 	if u.record != "" && (u.scenario != "" || u.files != "") {
 		return nil, usagef("--record cannot go with --scenario or --files yet: calls of other goroutines are not recorded; --serve can")
 	}
+	if c.netemOut, c.netemIn, err = readNetem(u.netem); err != nil {
+		return nil, err
+	}
 	if u.duration != "" {
 		if c.duration, err = netem.ParseDuration(u.duration); err != nil || c.duration <= 0 {
 			return nil, usagef("--duration %q: a duration is written 10s or 500ms, and is more than 0", u.duration)
@@ -146,7 +152,7 @@ func (c *upConfig) checkDevice(u *upFlags) error {
 	}
 	switch u.offload {
 	case "auto":
-		c.tun.Offload = !c.out.observed()
+		c.tun.Offload = !c.out.observed() && u.netem == "" // an impairment is about segments
 	case "on":
 		c.tun.Offload = true
 		if c.tun.Mode == tun.Raw || c.tun.Mode == tun.Water {
@@ -160,6 +166,32 @@ func (c *upConfig) checkDevice(u *upFlags) error {
 		return usagef("--congestion %q: there are cubic and reno", u.congestion)
 	}
 	return nil
+}
+
+// readNetem reads --netem: words for both directions, or "out WORDS, in WORDS".
+func readNetem(text string) (out, in string, err error) {
+	out, in = text, text
+	first, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+	if first == "out" || first == "in" {
+		out, in = "", ""
+		for part := range strings.SplitSeq(text, ",") {
+			dir, words, _ := strings.Cut(strings.TrimSpace(part), " ")
+			switch dir {
+			case "out":
+				out = words
+			case "in":
+				in = words
+			default:
+				return "", "", usagef("--netem %q: each part begins with out or in", text)
+			}
+		}
+	}
+	for _, words := range []string{out, in} {
+		if _, err := netem.Parse(words); err != nil {
+			return "", "", usagef("--netem %q: %w", text, err)
+		}
+	}
+	return out, in, nil
 }
 
 // parsePrefixes reads addresses with their prefix lengths.
