@@ -20,7 +20,7 @@ import (
 // upFlags is what `fivetuple up` was asked for, as it was typed.
 type upFlags struct {
 	tun, serve, files, scenario, name, duration, control, record string
-	device, offload, congestion, netem                           string
+	device, offload, congestion, netem, user                     string
 	addrs, hostAddrs                                             []string
 	mtu                                                          int
 	seed                                                         uint64
@@ -39,6 +39,7 @@ type upConfig struct {
 	duration         time.Duration  // 0: no limit
 	control          string         // name or path of the control socket
 	record           string         // file of the recording; "": none
+	user             *privileges    // whom to become once all is set up; nil: nobody else
 	netemOut         string         // impairments of the packets to Linux
 	netemIn          string         // and of those from it
 	out              *outputs
@@ -90,6 +91,7 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringVar(&u.scenario, "scenario", "", "run this `scenario` here: host(\"lab\") is the host with the device")
 	f.StringVar(&u.duration, "duration", "", "end by itself after this `time`, as 10s")
 	f.StringVar(&u.netem, "netem", "", "impair the link in tc-netem's `words`, as \"delay 40ms loss 1%\"; or \"out WORDS, in WORDS\"")
+	f.StringVar(&u.user, "user", "", "become this `user`, a name or a number, when device and files are open")
 	f.StringVar(&u.record, "record", "", "write all inputs to this `file`, for fivetuple replay")
 	f.StringVar(&u.control, "control", "", "`name` of the session, for ss @NAME, trace @NAME and so on (that of the device), or a path")
 	f.StringVar(&u.name, "host", "lab", "`name` of the host in the trace")
@@ -126,6 +128,9 @@ func (u *upFlags) check() (c *upConfig, err error) {
 		return nil, usagef("--record cannot go with --scenario or --files yet: calls of other goroutines are not recorded; --serve can")
 	}
 	if c.netemOut, c.netemIn, err = readNetem(u.netem); err != nil {
+		return nil, err
+	}
+	if c.user, err = lookUpUser(u.user); err != nil {
 		return nil, err
 	}
 	if u.duration != "" {
@@ -253,10 +258,16 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	if err := l.setUp(cmd); err != nil {
 		return err
 	}
+	if err := c.user.become(); err != nil {
+		return usageError{err}
+	}
 	if err := l.built.serve(l.world, l.host); err != nil {
 		return err
 	}
-	ready := func() { fmt.Fprintln(cmd.ErrOrStderr(), c.ready(l.tun.Name())+"; session @"+l.session) }
+	ready := func() {
+		fmt.Fprintln(cmd.ErrOrStderr(), c.ready(l.tun.Name())+"; session @"+l.session)
+		notifyReady(cmd.ErrOrStderr())
+	}
 	ctx, stop := context.WithCancelCause(cmd.Context())
 	ended := make(chan struct{})
 	s := &liveSession{world: l.world, stop: stop, end: ended, peers: []ladder.Host{l.built.peer()}}
