@@ -80,7 +80,7 @@ What was captured until then is a valid file in every case.`,
 	cmd.SetHelpCommand(helpCommand())
 	cmd.CompletionOptions.HiddenDefaultCmd = true
 	cmd.AddCommand(ssCommand(), portsCommand(), fdsCommand(), lookupCommand())
-	cmd.AddCommand(runCommand(), listCommand(), testCommand(), upCommand(), optionsCommand(), callsCommand())
+	cmd.AddCommand(runCommand(), listCommand(), testCommand(), pktCommand(), upCommand(), optionsCommand(), callsCommand())
 	return cmd
 }
 

@@ -2,6 +2,8 @@ package packetdrill
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -201,7 +203,7 @@ func (ev *evaluator) expr(level int) value {
 	held := true
 	for {
 		op := ev.peekTok()
-		if !contains(levels[level], op) {
+		if !slices.Contains(levels[level], op) {
 			break
 		}
 		ev.tok()
@@ -212,20 +214,11 @@ func (ev *evaluator) expr(level int) value {
 		}
 		held = held && truth(ev.binary(op, left, right))
 		left = right
-		if !contains(levels[level], ev.peekTok()) {
+		if !slices.Contains(levels[level], ev.peekTok()) {
 			return held
 		}
 	}
 	return left
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func (ev *evaluator) unary() value {
@@ -253,8 +246,8 @@ func (ev *evaluator) unary() value {
 	case t == "True" || t == "False":
 		return t == "True"
 	case t != "" && isDigit(t[0]):
-		var n int64
-		if _, err := fmt.Sscanf(t, "%v", &n); err != nil {
+		n, err := strconv.ParseInt(t, 0, 64)
+		if err != nil {
 			ev.fail(Dialect, ev.line, "%s is not a number", t)
 		}
 		return n

@@ -2,6 +2,7 @@ package packetdrill
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 	"time"
 )
@@ -110,17 +111,13 @@ func (r *runner) target(k *Packet) *conn {
 }
 
 // opensNew reports whether a segment is a new connection's first: a SYN, while
-// somebody listens or nothing is there yet, which is not the same one again.
+// somebody listens or nothing is there yet.
 func (r *runner) opensNew(t *TCP, c *conn) bool {
 	bits, _ := flagBits(t.Flags)
 	if bits&(flagSYN|flagACK|flagRST) != flagSYN {
 		return false
 	}
-	if c == nil {
-		return true
-	}
-	again := c.passive && !c.answered && c.remoteSYN == t.Start
-	return len(r.listens) > 0 && !again
+	return c == nil || len(r.listens) > 0
 }
 
 // inject sends a packet of the script to the host.
@@ -193,6 +190,9 @@ func (r *runner) fillTCP(t *TCP, c *conn, s *segment) {
 	for _, o := range t.Opts {
 		s.opts = append(s.opts, r.inboundOpt(o, c))
 	}
+	if bits&flagSYN != 0 && r.set.allows("sack-room") {
+		makeRoom(s.opts)
+	}
 	if n := len(encodeOpts(s.opts)); n%4 != 0 || n > 40 {
 		panic(problem(Invalid, r.line, "the TCP options take %d bytes: need a multiple of 4, at most 40", n))
 	}
@@ -220,6 +220,23 @@ func (r *runner) inboundOpt(o TCPOpt, c *conn) TCPOpt {
 		panic(unsupported(r.line, "Accurate ECN", "netstack has no Accurate ECN"))
 	}
 	return o
+}
+
+// makeRoom raises an MSS by the room that netstack keeps for SACK blocks: four,
+// or three beside a timestamp.
+func makeRoom(opts []TCPOpt) {
+	has := func(name string) bool {
+		return slices.ContainsFunc(opts, func(o TCPOpt) bool { return o.Name == name })
+	}
+	room := int64(36)
+	if has("TS") {
+		room = 28
+	}
+	for i := range opts {
+		if opts[i].Name == "mss" && has("sackOK") {
+			opts[i].Value += room
+		}
+	}
 }
 
 // ourTS maps a timestamp that the script echoes.

@@ -137,7 +137,11 @@ func (r *runner) compareTCP(k *Packet, o *observed, limit time.Duration) {
 		}
 	}
 	live := c.script(o)
-	diff("flags", flagText(bits), flagText(o.flags))
+	flags := o.flags
+	if r.set.allows("psh") {
+		flags = flags&^flagPSH | bits&flagPSH
+	}
+	diff("flags", flagText(bits), flagText(flags))
 	diff("seq", t.Start, live.Start)
 	diff("payload", t.Len, live.Len)
 	if t.Ack != nil && live.Ack != nil {
@@ -157,7 +161,7 @@ func (r *runner) compareTCP(k *Packet, o *observed, limit time.Duration) {
 		diffs = append(diffs, fmt.Sprintf("payload: byte %d is %#x: the script's data is all zeros", i, o.payload[i]))
 	}
 	if len(diffs) > 0 {
-		r.diverge("%s\n\texpected %s\n\tsent     %s", strings.Join(diffs, "; "), t, live)
+		r.diverge("%s\n\texpected %s\n\tsent     %s, at %s", strings.Join(diffs, "; "), t, live, formatSeconds(o.at))
 	}
 }
 
@@ -241,7 +245,7 @@ func (r *runner) join(k *Packet, o *observed, limit time.Duration) {
 		if !r.await(limit, func() bool { return r.take(k, &n) }) {
 			return
 		}
-		if !o.continues(&n, size) || len(o.payload)+len(n.payload) > k.TCP.Len {
+		if !o.continues(&n, size, r.set.allows("psh")) || len(o.payload)+len(n.payload) > k.TCP.Len {
 			r.sent = append([]observed{n}, r.sent...)
 			return
 		}
@@ -250,9 +254,10 @@ func (r *runner) join(k *Packet, o *observed, limit time.Duration) {
 	}
 }
 
-// continues reports whether n is the next segment of the same burst.
-func (o *observed) continues(n *observed, size int) bool {
-	return n.c == o.c && n.seq == o.seq+uint32(len(o.payload)) && o.flags&flagPSH == 0 &&
+// continues reports whether n is the next segment of the same burst; a PSH
+// ends one, unless pshToo.
+func (o *observed) continues(n *observed, size int, pshToo bool) bool {
+	return n.c == o.c && n.seq == o.seq+uint32(len(o.payload)) && (pshToo || o.flags&flagPSH == 0) &&
 		(o.flags^n.flags)&^(flagPSH|flagFIN) == 0 && n.ack == o.ack && n.win == o.win &&
 		len(n.payload) <= size && formatOpts(n.opts) == formatOpts(o.opts)
 }

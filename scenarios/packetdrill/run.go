@@ -18,8 +18,9 @@ type Config struct {
 	Seed uint64
 	// Sinks receive the trace; they are not closed.
 	Sinks []trace.Sink
-	// Started is called when the world is ready. Nil is allowed.
-	Started func(*sim.World)
+	// Started is called when the world is ready, with the address of the
+	// script's end. Nil is allowed.
+	Started func(w *sim.World, remote netip.Addr)
 	// Log receives a line for each event, for --verbose. Nil discards it.
 	Log func(string)
 	// MaxEvents bounds the events of the world; zero means a million.
@@ -179,7 +180,7 @@ func (r *runner) start(cfg Config) {
 	}
 	r.app = h.SpawnCaller("app")
 	if cfg.Started != nil {
-		cfg.Started(r.w)
+		cfg.Started(r.w, r.set.RemoteIP)
 	}
 	r.advance(0)
 }

@@ -3,7 +3,9 @@ package packetdrill
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -30,7 +32,9 @@ type Settings struct {
 	ConnectPort    int           // default 8080
 	StrictSegments bool          // do not join segments
 	StrictTime     bool          // no tolerance at all
-	psp            bool
+	// Allow names differences that are known and do not count: see Allowances.
+	Allow []string
+	psp   bool
 }
 
 // DefaultTolerance is how early or late an event may be.
@@ -63,6 +67,8 @@ func (s *Settings) Set(name, value string) (known bool, err error) {
 		s.StrictSegments = true
 	case "tcp_ts_ecr_scaled":
 		// A timestamp that was never sent is always echoed by its distance.
+	case "allow":
+		return true, s.allow(value)
 	case "psp_udp_port":
 		s.psp = true
 	case "gateway_ip", "netmask_ip", "mss", "send_omit_free", "verbose", "non_fatal", "speed", "init_scripts", "define", "is_anyip", "v":
@@ -97,6 +103,24 @@ func parseRange(name, value string, lo, hi int) (int, error) {
 	return n, nil
 }
 
+// Allowances are the differences of netstack that Settings.Allow can name.
+var Allowances = map[string]string{
+	"psh":       "the PSH flag is not compared: netstack sets it on the last segment that is queued, Linux also elsewhere",
+	"sack-room": "the script's MSS is raised by what netstack keeps free for SACK blocks in each segment: Linux does not",
+}
+
+func (s *Settings) allow(list string) error {
+	for _, name := range strings.Split(list, ",") {
+		if Allowances[name] == "" {
+			return fmt.Errorf("--allow=%s: need psh or sack-room", name)
+		}
+		s.Allow = append(s.Allow, name)
+	}
+	return nil
+}
+
+func (s *Settings) allows(name string) bool { return slices.Contains(s.Allow, name) }
+
 // over gives the settings of a run: those of the script, and over them those
 // of the command line.
 func (s *Settings) over(script *Script) (Settings, *Problem) {
@@ -122,6 +146,7 @@ func (s *Settings) over(script *Script) (Settings, *Problem) {
 	set(&out.ConnectPort, s.ConnectPort)
 	out.StrictSegments = out.StrictSegments || s.StrictSegments
 	out.StrictTime = s.StrictTime
+	out.Allow = append(out.Allow, s.Allow...)
 	out.defaults()
 	return out, out.check()
 }
