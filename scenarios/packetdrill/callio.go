@@ -127,6 +127,7 @@ func callRecvmsg(a *callArgs) func(p *sockapi.Proc) outcome {
 	m, wantFlags, control := a.message(a.arg(1))
 	return func(p *sockapi.Proc) outcome {
 		n, err := p.Recvmsg(fd, m, flags)
+		a.r.addINQ(p, fd, m)
 		return outcome{n: int64(n), err: err, check: func() string {
 			if wantFlags != nil && *wantFlags != m.Flags {
 				return fmt.Sprintf("msg_flags: expected %#x, got %#x", *wantFlags, m.Flags)

@@ -2,6 +2,7 @@ package packetdrill
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -38,7 +39,11 @@ func callAccept(a *callArgs) func(p *sockapi.Proc) outcome {
 		flags = int(a.int(3))
 	}
 	return func(p *sockapi.Proc) outcome {
-		n, peer, err := p.Accept4(fd, flags)
+		accept := p.Accept
+		if a.c.Name == "accept4" {
+			accept = func(fd int) (int, netip.AddrPort, error) { return p.Accept4(fd, flags) }
+		}
+		n, peer, err := accept(fd)
 		if err == nil {
 			a.r.accepted(n, peer.Port())
 		}
@@ -111,7 +116,12 @@ func callSetsockopt(a *callArgs) func(p *sockapi.Proc) outcome {
 		e := a.arg(3)
 		v = time.Duration(a.intField(e, "tv_sec", 0))*time.Second + time.Duration(a.intField(e, "tv_usec", 1))*time.Microsecond
 	}
-	return func(p *sockapi.Proc) outcome { return zero(p.Setsockopt(fd, level, num, v)) }
+	return func(p *sockapi.Proc) outcome {
+		if a.r.setINQ(fd, level, num, v) {
+			return outcome{}
+		}
+		return zero(p.Setsockopt(fd, level, num, v))
+	}
 }
 
 // optionValue is the Go value of an option that is set.

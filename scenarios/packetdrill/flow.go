@@ -23,6 +23,9 @@ type conn struct {
 	haveLocal, haveRemote bool
 	answered              bool // the host has sent more than SYNs
 	lastSeq               uint32
+	lastData, lastAck     time.Duration // when the script sent data, an ACK
+	joined                bool          // the script has sent an ACK
+	finSeen               bool          // the script has sent a FIN
 
 	ts      map[uint32]uint32 // timestamps: the script's → ours
 	tsFirst [2]uint32         // the first: the script's, ours
@@ -41,6 +44,9 @@ func (r *runner) observe(packet []byte) error {
 	s, ok := decode(append([]byte(nil), packet...))
 	if !ok || s.src != r.set.LocalIP {
 		return nil
+	}
+	if r.set.allows("sack-room") {
+		hideRoom(&s, r.set.MTU)
 	}
 	o := observed{at: r.w.Now(), segment: s}
 	key := ports{s.srcPort, s.dstPort}
@@ -187,6 +193,7 @@ func (r *runner) fillTCP(t *TCP, c *conn, s *segment) {
 		s.urg = uint16(*t.Urg)
 	}
 	s.payload = make([]byte, t.Len)
+	c.noteInbound(t, bits, r.w.Now())
 	for _, o := range t.Opts {
 		s.opts = append(s.opts, r.inboundOpt(o, c))
 	}

@@ -76,6 +76,9 @@ func (r *runner) tcpInfo(line int) func(name string, line int) (value, bool) {
 		if len(name) <= len(prefix) || name[:len(prefix)] != prefix {
 			return nil, false
 		}
+		if d := derivedInfo[name]; d != nil && r.cur != nil {
+			return d(r), true
+		}
 		f, ok := infoFields[name[len(prefix):]]
 		if !ok {
 			panic(unsupported(at, name, "netstack does not keep this field of struct tcp_info"))

@@ -51,7 +51,11 @@ func (p *parser) expr() Expr {
 	if p.depth > maxDepth {
 		p.fail(Dialect, p.line, "expressions are nested more than %d deep", maxDepth)
 	}
-	e := p.primary()
+	return p.or(p.primary())
+}
+
+// or reads what may follow a value: |b|c.
+func (p *parser) or(e Expr) Expr {
 	if !p.peek().is("|") {
 		return e
 	}
@@ -119,24 +123,21 @@ func (p *parser) structure() Expr {
 	return e
 }
 
+// structField reads "value", "name=value" or "name(arg)=value". What begins like
+// a field may turn out to be a value: nothing is read twice.
 func (p *parser) structField() Field {
-	at := p.cursor
-	if t := p.next(); t.kind == tokWord {
-		f := Field{Name: t.text}
-		if p.peek().is("(") {
+	p.depth++
+	defer func() { p.depth-- }()
+	first := p.primary()
+	if p.peek().is("=") {
+		switch {
+		case first.Kind == Word:
 			p.next()
-			if args := p.list(")"); len(args) == 1 {
-				f.Arg = &args[0]
-			} else {
-				f.Name = ""
-			}
-		}
-		if f.Name != "" && p.peek().is("=") {
+			return Field{Name: first.Text, Value: p.expr()}
+		case first.Kind == Apply && len(first.List) == 1:
 			p.next()
-			f.Value = p.expr()
-			return f
+			return Field{Name: first.Text, Arg: &first.List[0], Value: p.expr()}
 		}
 	}
-	p.cursor = at
-	return Field{Value: p.expr()}
+	return Field{Value: p.or(first)}
 }

@@ -65,14 +65,14 @@ func (p *parser) ipInfo() *IPInfo {
 }
 
 func (p *parser) encapPSP() Encap {
-	kind := p.word("the kind of encapsulation")
-	name := p.word("spi")
-	v := p.bounded(name, math.MaxUint32)
-	return Encap{Kind: kind, Text: name + " " + formatInt(v, false)}
+	p.wantWord("psp")
+	p.wantWord("spi")
+	v := p.bounded("spi", math.MaxUint32)
+	return Encap{Kind: "psp", Text: "spi " + formatInt(v, false)}
 }
 
-// encap reads an outer header, up to its colon. An IPv6 address has colons of
-// its own: the last one is followed by a blank.
+// encap reads an outer header, up to its colon, which ends a word. An IPv6
+// address may end in two.
 func (p *parser) encap() Encap {
 	line := p.line
 	e := Encap{Kind: p.word("a header")}
@@ -83,6 +83,9 @@ func (p *parser) encap() Encap {
 		}
 		f := p.field()
 		body, done := strings.CutSuffix(f, ":")
+		if strings.HasSuffix(body, ":") {
+			body, done = f, false
+		}
 		if body != "" {
 			parts = append(parts, body)
 		}

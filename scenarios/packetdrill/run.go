@@ -84,6 +84,7 @@ type runner struct {
 	base  time.Duration // when the previous event was over
 	fds   map[int64]int // the script's descriptors → ours
 	files map[string]int
+	inq   map[int]bool // our descriptors with TCP_INQ
 
 	sent       []observed // what the host has sent and nothing has looked at
 	conns      map[ports]*conn
@@ -172,8 +173,12 @@ func (r *runner) start(cfg Config) {
 		bits = 64
 	}
 	h, err := r.w.AddHost(sim.HostConfig{Name: HostName, Addrs: []netip.Prefix{netip.PrefixFrom(r.set.LocalIP, bits)}, TCP: r.host.tcp})
+	mtu := r.set.MTU
+	if r.set.allows("sack-room") {
+		mtu += mtuRoom
+	}
 	if err == nil {
-		r.dev, err = h.AttachDevice(sim.DeviceConfig{Name: "tun0", Peer: PeerName, MTU: r.set.MTU, Write: r.observe})
+		r.dev, err = h.AttachDevice(sim.DeviceConfig{Name: "tun0", Peer: PeerName, MTU: mtu, Write: r.observe})
 	}
 	if err != nil {
 		panic(problem(Invalid, 1, "%v", err))
