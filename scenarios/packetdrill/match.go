@@ -239,8 +239,8 @@ func (r *runner) join(k *Packet, o *observed, limit time.Duration) {
 	if r.set.StrictSegments {
 		return
 	}
-	size := len(o.payload)
-	for len(o.payload) > 0 && len(o.payload) < k.TCP.Len && o.flags&(flagSYN|flagRST|flagFIN) == 0 {
+	size, last := len(o.payload), len(o.payload)
+	for size == last && size > 0 && len(o.payload) < k.TCP.Len && o.flags&(flagSYN|flagRST|flagFIN) == 0 {
 		var n observed
 		if !r.await(limit, func() bool { return r.take(k, &n) }) {
 			return
@@ -249,6 +249,7 @@ func (r *runner) join(k *Packet, o *observed, limit time.Duration) {
 			r.sent = append([]observed{n}, r.sent...)
 			return
 		}
+		last = len(n.payload) // only the last one may be shorter
 		o.payload = append(bytes.Clone(o.payload), n.payload...)
 		o.flags, o.at = n.flags, n.at
 	}
