@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"fivetuple/scenarios"
 	"fivetuple/scenarios/packetdrill"
@@ -283,49 +280,6 @@ func netstackVersion() string {
 	return "of an unknown version"
 }
 
-// report writes the results, and ends with a count of the verdicts.
-func (o *pktOptions) report(out io.Writer, results []*pktResult, profile *packetdrill.Profile) error {
-	counts, unexpected := make(map[string]int), 0
-	for _, r := range results {
-		counts[r.Verdict]++
-		if r.Expected = profile.Expects(r.Script, packetdrill.Verdict(r.Verdict), r.problem); r.Expected != "" {
-			unexpected++
-		}
-		r.print(out, o.asJSON)
-	}
-	if !o.asJSON {
-		n := func(v packetdrill.Verdict) int { return counts[string(v)] }
-		fmt.Fprintf(out, "pkt: %d scripts, %d pass, %d diverges, %d unsupported, %d dialect, %d invalid, %d unexpected\n", len(results),
-			n(packetdrill.Pass), n(packetdrill.Diverges), n(packetdrill.Unsupported), n(packetdrill.Dialect), n(packetdrill.Invalid), unexpected)
-	}
-	if unexpected > 0 {
-		return errSilent
-	}
-	return nil
-}
-
-func (r *pktResult) print(out io.Writer, asJSON bool) {
-	if asJSON {
-		b, err := json.Marshal(r)
-		if err != nil {
-			panic(err) // strings and numbers
-		}
-		fmt.Fprintf(out, "%s\n", b)
-		return
-	}
-	for _, l := range r.log {
-		fmt.Fprintln(out, l)
-	}
-	if r.problem == nil {
-		fmt.Fprintf(out, "%-11s %s  %d events  %.3f s  off by at most %s\n", r.Verdict, r.Script, r.Events, r.Virtual, time.Duration(r.Deviation*1e9).Round(time.Microsecond))
-	} else {
-		fmt.Fprintf(out, "%-11s %s\n", r.Verdict, r.problem.Error())
-	}
-	if r.Expected != "" && r.Expected != string(packetdrill.Pass) {
-		fmt.Fprintf(out, "%-11s expected %s\n", "", r.Expected)
-	}
-}
-
 // findPkt lists the scripts of the arguments: files, and what is in folders and
 // below.
 func findPkt(args []string) ([]pktScript, error) {
@@ -338,6 +292,10 @@ func findPkt(args []string) ([]pktScript, error) {
 	}
 	for _, a := range args {
 		info, err := os.Stat(a)
+		if _, builtIn := scenarios.PktSource(a); errors.Is(err, fs.ErrNotExist) && builtIn == nil {
+			out = append(out, pktScript{a, func() ([]byte, error) { return scenarios.PktSource(a) }})
+			continue
+		}
 		if err != nil {
 			return nil, usageError{namedError(a, err)}
 		}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"fivetuple/scenarios"
 	"fivetuple/scenarios/packetdrill"
 	"fivetuple/sim"
 	"fivetuple/stack"
@@ -20,6 +22,9 @@ import (
 // runPkt runs one packetdrill script with all outputs of `fivetuple run`.
 func runPkt(cmd *cobra.Command, path string, b bounds, o *outputs) error {
 	src, err := os.ReadFile(path)
+	if builtIn, e := scenarios.PktSource(path); errors.Is(err, fs.ErrNotExist) && e == nil {
+		src, err = builtIn, nil
+	}
 	if err != nil {
 		return usageError{namedError(path, err)}
 	}

@@ -3,6 +3,7 @@ package packetdrill
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"fivetuple/sockapi"
@@ -153,7 +154,11 @@ func (r *runner) lacking(pc *pendingCall) {
 	if name := pc.call.Name; (name == "setsockopt" || name == "getsockopt") && len(pc.call.Args) > 2 {
 		a := &callArgs{r, pc.call, pc.line}
 		if o, ok := optionOf(int(a.int(1)), int(a.int(2))); ok && o.Status == sockapi.Refused {
-			r.doubtful(o.Name, "%s", o.Note)
+			feature := o.Name
+			if strings.HasPrefix(o.Name, "TCP_FASTOPEN") {
+				feature = featureTFO
+			}
+			r.doubtful(feature, "%s: %s", o.Name, o.Note)
 		}
 	}
 }

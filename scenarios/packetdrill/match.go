@@ -144,8 +144,8 @@ func (r *runner) compareTCP(k *Packet, o *observed, limit time.Duration) {
 	diff("flags", flagText(bits), flagText(flags))
 	diff("seq", t.Start, live.Start)
 	diff("payload", t.Len, live.Len)
-	if t.Ack != nil && live.Ack != nil {
-		diff("ack", *t.Ack, *live.Ack)
+	if t.Ack != nil {
+		diff("ack", *t.Ack, o.ack-c.remoteISN)
 	}
 	if t.Win != nil {
 		diff("win", *t.Win, int(o.win))

@@ -133,12 +133,6 @@ func (p *parser) tcp(inbound bool) *TCP {
 		v := uint32(p.bounded("ack", math.MaxUint32))
 		t.Ack = &v
 	}
-	if strings.Contains(t.Flags, ".") != (t.Ack != nil) {
-		// An ACK without a number is what an ellipsis-free script cannot mean.
-		if t.Ack != nil {
-			p.fail(Invalid, line, "there is an ack, but no flag for it: write %q", t.Flags+".")
-		}
-	}
 	for _, f := range []struct {
 		name string
 		to   **int

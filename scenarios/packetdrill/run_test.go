@@ -62,7 +62,7 @@ func TestVerdicts(t *testing.T) {
 		{"a bad descriptor", "0 close(77) = 0", packetdrill.Diverges, "x.pkt:1: close: expected 0, got -1 EBADF"},
 
 		{"a field", listen + "+0 %{ assert tcpi_delivered == 1 }%", packetdrill.Unsupported, "x.pkt:8: tcpi_delivered: netstack does not keep this field"},
-		{"an option", listen + "+0 setsockopt(3, SOL_TCP, TCP_FASTOPEN, [1], 4) = 0", packetdrill.Unsupported, "x.pkt:8: TCP_FASTOPEN: netstack has no TCP Fast Open"},
+		{"an option", listen + "+0 setsockopt(3, SOL_TCP, TCP_FASTOPEN, [1], 4) = 0", packetdrill.Unsupported, "x.pkt:8: TCP Fast Open: TCP_FASTOPEN: netstack has no TCP Fast Open"},
 		{"a flag", "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 sendto(3, ..., 1, MSG_FASTOPEN, ..., ...) = 1", packetdrill.Unsupported, "x.pkt:2: TCP Fast Open"},
 		{"a call", "0 pipe([3, 4]) = 0", packetdrill.Unsupported, "x.pkt:1: pipe: sockapi has no pipes"},
 		{"encapsulation", listen + "+0 < encap psp spi 3 . 1:1(0) ack 1 win 3", packetdrill.Unsupported, "x.pkt:8: PSP"},

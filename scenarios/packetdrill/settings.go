@@ -136,6 +136,12 @@ func (s *Settings) over(script *Script) (Settings, *Problem) {
 			return out, unsupported(o.Line, "PSP", "netstack has no PSP encryption")
 		}
 	}
+	if s.IPVersion != "" && (out.LocalIP.IsValid() && out.LocalIP.Is6() != (s.IPVersion == IPv6)) {
+		out.LocalIP = netip.Addr{} // the script's addresses go with another version
+	}
+	if s.IPVersion != "" && (out.RemoteIP.IsValid() && out.RemoteIP.Is6() != (s.IPVersion == IPv6)) {
+		out.RemoteIP = netip.Addr{}
+	}
 	set(&out.IPVersion, s.IPVersion)
 	set(&out.LocalIP, s.LocalIP)
 	set(&out.RemoteIP, s.RemoteIP)
