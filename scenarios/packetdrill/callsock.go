@@ -23,11 +23,10 @@ func callBind(a *callArgs) func(p *sockapi.Proc) outcome {
 
 func callListen(a *callArgs) func(p *sockapi.Proc) outcome {
 	fd, n := a.fd(0), int(a.int(1))
-	script := a.int(0)
 	return func(p *sockapi.Proc) outcome {
 		err := p.Listen(fd, n)
 		if err == nil {
-			a.r.listens[script] = true
+			a.r.cur = nil // the next SYN is a new connection's
 		}
 		return zero(err)
 	}
@@ -73,7 +72,6 @@ func callClose(a *callArgs) func(p *sockapi.Proc) outcome {
 		err := p.Close(fd)
 		if err == nil {
 			delete(a.r.fds, script)
-			delete(a.r.listens, script)
 		}
 		return zero(err)
 	}

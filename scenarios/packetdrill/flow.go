@@ -117,13 +117,10 @@ func (r *runner) target(k *Packet) *conn {
 }
 
 // opensNew reports whether a segment is a new connection's first: a SYN, while
-// somebody listens or nothing is there yet.
+// no connection is under test. One ends that by being the last to listen.
 func (r *runner) opensNew(t *TCP, c *conn) bool {
 	bits, _ := flagBits(t.Flags)
-	if bits&(flagSYN|flagACK|flagRST) != flagSYN {
-		return false
-	}
-	return c == nil || len(r.listens) > 0
+	return c == nil && bits&(flagSYN|flagACK|flagRST) == flagSYN
 }
 
 // inject sends a packet of the script to the host.
@@ -185,10 +182,14 @@ func (r *runner) fillTCP(t *TCP, c *conn, s *segment) {
 	}
 	if t.Ack != nil {
 		s.ack = c.localISN + *t.Ack
+		if bits&flagSYN != 0 {
+			s.ack -= c.localSYN
+		}
 	}
-	if t.Win != nil {
-		s.win = uint16(*t.Win)
+	if t.Win == nil {
+		panic(problem(Invalid, r.line, "an inbound segment needs a window: write win 65535"))
 	}
+	s.win = uint16(*t.Win)
 	if t.Urg != nil {
 		s.urg = uint16(*t.Urg)
 	}

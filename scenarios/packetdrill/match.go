@@ -145,7 +145,7 @@ func (r *runner) compareTCP(k *Packet, o *observed, limit time.Duration) {
 	diff("seq", t.Start, live.Start)
 	diff("payload", t.Len, live.Len)
 	if t.Ack != nil {
-		diff("ack", *t.Ack, o.ack-c.remoteISN)
+		diff("ack", *t.Ack, c.scriptAck(&o.segment))
 	}
 	if t.Win != nil {
 		diff("win", *t.Win, int(o.win))
@@ -165,6 +165,16 @@ func (r *runner) compareTCP(k *Packet, o *observed, limit time.Duration) {
 	}
 }
 
+// scriptAck is an acknowledgment as the script counts: beside a SYN from what
+// the peer's SYN says, else from 0.
+func (c *conn) scriptAck(s *segment) uint32 {
+	ack := s.ack - c.remoteISN
+	if s.flags&flagSYN != 0 {
+		ack += c.remoteSYN
+	}
+	return ack
+}
+
 // script writes what was sent as a script would.
 func (c *conn) script(o *observed) *TCP {
 	t := &TCP{Flags: flagText(o.flags), Start: o.seq - c.localISN, Len: len(o.payload)}
@@ -173,7 +183,7 @@ func (c *conn) script(o *observed) *TCP {
 	}
 	t.End = t.Start + uint32(t.Len)
 	if o.flags&flagACK != 0 {
-		ack := o.ack - c.remoteISN
+		ack := c.scriptAck(&o.segment)
 		t.Ack = &ack
 	}
 	win := int(o.win)

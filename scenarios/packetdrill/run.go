@@ -90,8 +90,7 @@ type runner struct {
 	conns      map[ports]*conn
 	cur        *conn // the connection under test
 	nextPort   int
-	connecting int            // our descriptor that a call connects
-	listens    map[int64]bool // the script's descriptors that listen
+	connecting int // our descriptor that a call connects
 	pending    []*pendingCall
 	doubt      *Problem // what may explain a difference: see doubtful
 	vars       map[string]value
@@ -140,7 +139,7 @@ func (r *runner) run(cfg Config) {
 	if p != nil {
 		panic(p)
 	}
-	r.set, r.log, r.nextPort, r.listens = set, cfg.Log, 40000, make(map[int64]bool)
+	r.set, r.log, r.nextPort = set, cfg.Log, 40000
 	r.vars = make(map[string]value)
 	r.check()
 	r.host.init()

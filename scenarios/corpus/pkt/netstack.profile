@@ -11,7 +11,9 @@ pass        handshake-passive.pkt
 pass        keepalive.pkt
 pass        nagle.pkt
 diverges    open-simultaneous.pkt:11
-pass        options-only-offered.pkt
+pass        options-none.pkt
+pass        options-sack.pkt
+pass        options-timestamps.pkt
 pass        out-of-order.pkt
 diverges    paws.pkt:14
 pass        port-unreachable.pkt
@@ -19,6 +21,7 @@ pass        refused-active.pkt
 pass        refused-passive.pkt
 pass        reset-validation.pkt
 pass        rto-backoff.pkt
+pass        sequence-numbers.pkt
 pass        syn-backoff.pkt
 pass        syn-in-established.pkt
 pass        timestamp-echo.pkt
