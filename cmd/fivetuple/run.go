@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"fivetuple/scenarios/star"
 	"fivetuple/sim"
@@ -28,7 +29,7 @@ func runCommand() *cobra.Command {
 	var o outputs
 	var b bounds
 	cmd := &cobra.Command{
-		Use:   "run NAME|FILE.star",
+		Use:   "run NAME|FILE.star|FILE.pkt",
 		Short: "run a scenario in virtual time and show its ladder",
 		Long: `Run a scenario in virtual time and show its ladder.
 
@@ -38,11 +39,15 @@ SIGINT (SIGTERM) ended the run. Every file is valid in every case.`,
 		Example: `  fivetuple run handshake
   fivetuple run handshake --seed 7 --pcap h.pcapng --jsonl h.jsonl --ladder h.txt
   fivetuple run handshake --pcap - | wireshark -k -i -
-  fivetuple run ./mine.star`,
+  fivetuple run ./mine.star
+  fivetuple run ./mine.pkt`,
 		Args: exactly(1, "one scenario: a name from `fivetuple list`, or a path to a .star file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
 				return err
+			}
+			if strings.HasSuffix(args[0], pktExtension) {
+				return runPkt(cmd, args[0], b, &o)
 			}
 			s, err := load(args[0])
 			if err != nil {

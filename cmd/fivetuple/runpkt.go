@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"fivetuple/scenarios"
+	"fivetuple/scenarios/packetdrill"
+	"fivetuple/sim"
+	"fivetuple/stack"
+	"fivetuple/trace/ladder"
+
+	"github.com/spf13/cobra"
+)
+
+// runPkt runs one packetdrill script with all outputs of `fivetuple run`.
+func runPkt(cmd *cobra.Command, path string, b bounds, o *outputs) error {
+	src, err := os.ReadFile(path)
+	if builtIn, e := scenarios.PktSource(path); errors.Is(err, fs.ErrNotExist) && e == nil {
+		src, err = builtIn, nil
+	}
+	if err != nil {
+		return usageError{namedError(path, err)}
+	}
+	script, err := packetdrill.Parse(path, src, nil)
+	if err != nil {
+		return usageError{err}
+	}
+	o.protect("the script", path)
+	name := strings.TrimSuffix(filepath.Base(path), pktExtension)
+	if err := o.open(name, b.seed, stack.Epoch); err != nil {
+		return err
+	}
+	text, err := o.ladderWriter(cmd.OutOrStdout())
+	if err != nil {
+		return err
+	}
+	var lad *ladder.Ladder
+	res := packetdrill.Run(cmd.Context(), script, packetdrill.Config{
+		Seed: b.seed, MaxEvents: b.maxEvents, Sinks: o.sinks,
+		Started: func(w *sim.World, remote netip.Addr) {
+			if text != nil {
+				lad = o.newLadder(text, w, name, "", false, ladder.Host{Name: packetdrill.PeerName, Addrs: []netip.Addr{remote}})
+				w.Bus().Attach(lad)
+			}
+		},
+	})
+	var sinkErr, runErr error
+	if res.World != nil {
+		sinkErr = res.World.Bus().Close()
+		res.World.Close()
+	}
+	if lad != nil {
+		fmt.Fprintf(text, "\n%s\n", lad.Footer())
+	}
+	if res.Problem != nil {
+		runErr = fmt.Errorf("%s: %w", res.Verdict, res.Problem)
+		if res.World == nil {
+			runErr = usageError{runErr}
+		}
+	}
+	if text != nil {
+		fmt.Fprintf(text, "%s: %d of %d events\n", res.Verdict, res.Done, res.Events)
+	}
+	if err := context.Cause(cmd.Context()); err != nil {
+		runErr = err
+	}
+	return errors.Join(runErr, o.close(sinkErr))
+}

@@ -1,0 +1,229 @@
+package packetdrill
+
+import (
+	"fmt"
+	"net/netip"
+
+	"fivetuple/sockapi"
+)
+
+// This file has the calls that move data, which is zeros.
+
+// callRecv is read, recv and recvfrom.
+func callRecv(a *callArgs) func(p *sockapi.Proc) outcome {
+	a.buffer(1)
+	fd, n, flags := a.fd(0), a.size(a.arg(2)), 0
+	if len(a.c.Args) > 3 {
+		flags = a.flags(a.int(3))
+	}
+	name := a.c.Name
+	return func(p *sockapi.Proc) outcome {
+		var b []byte
+		var err error
+		switch name {
+		case "read":
+			b, err = p.Read(fd, n)
+		case "recv":
+			b, err = p.Recv(fd, n, flags)
+		default:
+			b, _, err = p.Recvfrom(fd, n, flags)
+		}
+		return outcome{n: int64(len(b)), err: err, check: func() string { return zeros(b) }}
+	}
+}
+
+func zeros(b []byte) string {
+	for i, c := range b {
+		if c != 0 {
+			return fmt.Sprintf("byte %d is %#x: the script's data is all zeros", i, c)
+		}
+	}
+	return ""
+}
+
+// callSend is write, send and sendto.
+func callSend(a *callArgs) func(p *sockapi.Proc) outcome {
+	flags := 0
+	if len(a.c.Args) > 3 {
+		flags = a.flags(a.int(3))
+	}
+	a.buffer(1)
+	fd, data := a.fd(0), make([]byte, a.size(a.arg(2)))
+	var to netip.AddrPort
+	if a.c.Name == "sendto" {
+		to = a.addr(4, a.r.set.RemoteIP, a.r.set.ConnectPort)
+		a.r.connecting = fd
+	}
+	name := a.c.Name
+	return func(p *sockapi.Proc) outcome {
+		switch name {
+		case "write":
+			return returned(p.Write(fd, data))
+		case "send":
+			return returned(p.Send(fd, data, flags))
+		}
+		return returned(p.Sendto(fd, data, flags, to))
+	}
+}
+
+func callReadv(a *callArgs) func(p *sockapi.Proc) outcome {
+	fd, iov := a.fd(0), a.iovec(a.arg(1))
+	return func(p *sockapi.Proc) outcome { return returned(p.Readv(fd, iov)) }
+}
+
+func callWritev(a *callArgs) func(p *sockapi.Proc) outcome {
+	fd, iov := a.fd(0), a.iovec(a.arg(1))
+	return func(p *sockapi.Proc) outcome { return returned(p.Writev(fd, iov)) }
+}
+
+// message reads a msghdr: its buffers, and what is to be compared.
+func (a *callArgs) message(e Expr) (m *sockapi.Msg, flags *int, control []Expr) {
+	m = &sockapi.Msg{}
+	if e.Kind != Struct {
+		a.bad("%s is not a message", e)
+	}
+	for _, f := range e.Fields {
+		switch f.Name {
+		case "msg_name":
+		case "msg_iov":
+			m.Iov = a.iovec(f.Value)
+		case "msg_flags":
+			v := int(a.number(f.Value))
+			flags = &v
+		case "msg_control":
+			if f.Value.Kind != List {
+				a.bad("msg_control is a list")
+			}
+			control = f.Value.List
+		default:
+			a.bad("field %q of a message is not known", f.Name)
+		}
+	}
+	return m, flags, control
+}
+
+func callSendmsg(a *callArgs) func(p *sockapi.Proc) outcome {
+	flags := a.flags(a.int(2))
+	fd := a.fd(0)
+	m, _, control := a.message(a.arg(1))
+	for _, e := range control {
+		m.Control = append(m.Control, sockapi.Cmsg{Level: int(a.intField(e, "cmsg_level", 0)), Type: int(a.intField(e, "cmsg_type", 1)), Value: a.cmsgInt(e)})
+	}
+	a.r.connecting = fd
+	return func(p *sockapi.Proc) outcome { return returned(p.Sendmsg(fd, m, flags)) }
+}
+
+// cmsgInt is a control message's data, which netstack takes as a number.
+func (a *callArgs) cmsgInt(e Expr) int {
+	f, ok := a.field(e, "cmsg_data", 2)
+	if !ok || f.Value.Kind == Struct {
+		panic(unsupported(a.line, "control messages", "%s cannot be passed to netstack", e))
+	}
+	return int(a.number(f.Value))
+}
+
+func callRecvmsg(a *callArgs) func(p *sockapi.Proc) outcome {
+	fd, flags := a.fd(0), a.flags(a.int(2))
+	m, wantFlags, control := a.message(a.arg(1))
+	return func(p *sockapi.Proc) outcome {
+		n, err := p.Recvmsg(fd, m, flags)
+		a.r.addINQ(p, fd, m)
+		return outcome{n: int64(n), err: err, check: func() string {
+			if wantFlags != nil && *wantFlags != m.Flags {
+				return fmt.Sprintf("msg_flags: expected %#x, got %#x", *wantFlags, m.Flags)
+			}
+			if len(control) != len(m.Control) {
+				return fmt.Sprintf("msg_control: expected %d messages, got %d", len(control), len(m.Control))
+			}
+			for i, e := range control {
+				if text := a.compareCmsg(e, m.Control[i]); text != "" {
+					return text
+				}
+			}
+			for _, b := range m.Iov {
+				if text := zeros(b); text != "" {
+					return text
+				}
+			}
+			return ""
+		}}
+	}
+}
+
+// compareCmsg compares a control message that was received.
+func (a *callArgs) compareCmsg(e Expr, got sockapi.Cmsg) string {
+	level, typ := int(a.intField(e, "cmsg_level", 0)), int(a.intField(e, "cmsg_type", 1))
+	if level != got.Level || typ != got.Type {
+		return fmt.Sprintf("control message: expected level %d type %d, got level %d type %d", level, typ, got.Level, got.Type)
+	}
+	f, ok := a.field(e, "cmsg_data", 2)
+	switch v := got.Value.(type) {
+	case int:
+		if ok && a.number(f.Value) != int64(v) {
+			return fmt.Sprintf("control message: expected %s, got %d", f.Value, v)
+		}
+	case sockapi.ExtendedErr:
+		if ok {
+			return a.compareExtended(f.Value, v)
+		}
+	}
+	return ""
+}
+
+// compareExtended compares struct sock_extended_err.
+func (a *callArgs) compareExtended(e Expr, v sockapi.ExtendedErr) string {
+	for _, f := range e.Fields {
+		got, want := int64(0), int64(0)
+		switch f.Name {
+		case "ee_errno":
+			if f.Value.Kind == Word && sameErrno(f.Value.Text) == v.Errno.Name() {
+				continue
+			}
+			got = int64(v.Errno)
+		case "ee_origin":
+			got = int64(v.Origin)
+		case "ee_type":
+			got = int64(v.Type)
+		case "ee_code":
+			got = int64(v.Code)
+		case "ee_info":
+			got = int64(v.Info)
+		case "ee_data":
+		default:
+			a.bad("field %q of sock_extended_err is not known", f.Name)
+		}
+		if want = a.number(f.Value); want != got {
+			return fmt.Sprintf("%s: expected %s, got %d", f.Name, f.Value, got)
+		}
+	}
+	return ""
+}
+
+// callOpen opens a file of zeros that a command has made: it is in memory.
+func callOpen(a *callArgs) func(p *sockapi.Proc) outcome {
+	e := a.arg(0)
+	if e.Kind != String {
+		a.bad("%s is not a file name", e)
+	}
+	size, ok := a.r.files[e.Text]
+	if !ok {
+		panic(unsupported(a.line, "files", "%s: only what dd has made can be opened", e.Text))
+	}
+	return func(p *sockapi.Proc) outcome {
+		fd, err := p.MemfdCreate(e.Text, 0)
+		if err == nil {
+			if _, err = p.Write(fd, make([]byte, size)); err == nil {
+				_, err = p.Lseek(fd, 0, sockapi.SEEK_SET)
+			}
+		}
+		return returned(fd, err)
+	}
+}
+
+func callSendfile(a *callArgs) func(p *sockapi.Proc) outcome {
+	out, in, offset, n := a.fd(0), a.fd(1), -1, a.size(a.arg(3))
+	if e := a.arg(2); e.Kind == List || e.Kind == Number {
+		offset = int(a.number(e))
+	}
+	return func(p *sockapi.Proc) outcome { return returned(p.Sendfile(out, in, offset, n)) }
+}

@@ -1,0 +1,245 @@
+package packetdrill
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"fivetuple/sockapi"
+)
+
+// This file has the calls that make, name and end sockets, and options.
+
+func callSocket(a *callArgs) func(p *sockapi.Proc) outcome {
+	family, typ, proto := a.domain(), int(a.int(1)), int(a.int(2))
+	return func(p *sockapi.Proc) outcome { return returned(p.Socket(family, typ, proto)) }
+}
+
+func callBind(a *callArgs) func(p *sockapi.Proc) outcome {
+	fd, addr := a.fd(0), a.addr(1, a.r.set.LocalIP, a.r.set.BindPort)
+	return func(p *sockapi.Proc) outcome { return zero(p.Bind(fd, addr)) }
+}
+
+func callListen(a *callArgs) func(p *sockapi.Proc) outcome {
+	fd, n := a.fd(0), int(a.int(1))
+	return func(p *sockapi.Proc) outcome {
+		err := p.Listen(fd, n)
+		if err == nil {
+			a.r.cur = nil // the next SYN is a new connection's
+		}
+		return zero(err)
+	}
+}
+
+func callAccept(a *callArgs) func(p *sockapi.Proc) outcome {
+	fd, flags := a.fd(0), 0
+	if a.c.Name == "accept4" {
+		flags = int(a.int(3))
+	}
+	return func(p *sockapi.Proc) outcome {
+		accept := p.Accept
+		if a.c.Name == "accept4" {
+			accept = func(fd int) (int, netip.AddrPort, error) { return p.Accept4(fd, flags) }
+		}
+		n, peer, err := accept(fd)
+		if err == nil {
+			a.r.accepted(n, peer.Port())
+		}
+		return returned(n, err)
+	}
+}
+
+// accepted notes which connection has got a descriptor: it is under test now.
+func (r *runner) accepted(fd int, remote uint16) {
+	for _, c := range r.conns {
+		if c.remote == remote && c.passive {
+			c.fd = fd
+			r.cur = c
+		}
+	}
+}
+
+func callConnect(a *callArgs) func(p *sockapi.Proc) outcome {
+	fd, addr := a.fd(0), a.addr(1, a.r.set.RemoteIP, a.r.set.ConnectPort)
+	a.r.connecting = fd
+	return func(p *sockapi.Proc) outcome { return zero(p.Connect(fd, addr)) }
+}
+
+func callClose(a *callArgs) func(p *sockapi.Proc) outcome {
+	fd, script := a.fd(0), a.int(0)
+	return func(p *sockapi.Proc) outcome {
+		err := p.Close(fd)
+		if err == nil {
+			delete(a.r.fds, script)
+		}
+		return zero(err)
+	}
+}
+
+func callShutdown(a *callArgs) func(p *sockapi.Proc) outcome {
+	fd, how := a.fd(0), int(a.int(1))
+	return func(p *sockapi.Proc) outcome { return zero(p.Shutdown(fd, how)) }
+}
+
+func callFcntl(a *callArgs) func(p *sockapi.Proc) outcome {
+	fd, cmd, arg := a.fd(0), int(a.int(1)), 0
+	if len(a.c.Args) > 2 {
+		arg = int(a.int(2))
+	}
+	return func(p *sockapi.Proc) outcome { return returned(p.Fcntl(fd, cmd, arg)) }
+}
+
+func callIoctl(a *callArgs) func(p *sockapi.Proc) outcome {
+	fd, request := a.fd(0), int(a.int(1))
+	want, asked := int64(0), len(a.c.Args) > 2 && a.arg(2).Kind != Ellipsis
+	if asked {
+		want = a.int(2)
+	}
+	return func(p *sockapi.Proc) outcome {
+		n, err := p.Ioctl(fd, request)
+		return outcome{err: err, check: func() string {
+			if asked && int64(n) != want {
+				return fmt.Sprintf("expected [%d], got [%d]", want, n)
+			}
+			return ""
+		}}
+	}
+}
+
+func callSetsockopt(a *callArgs) func(p *sockapi.Proc) outcome {
+	fd, level, num := a.fd(0), int(a.int(1)), int(a.int(2))
+	v := a.optionValue(a.arg(3))
+	if o, ok := optionOf(level, num); ok && o.Type == sockapi.Timeval {
+		e := a.arg(3)
+		v = time.Duration(a.intField(e, "tv_sec", 0))*time.Second + time.Duration(a.intField(e, "tv_usec", 1))*time.Microsecond
+	}
+	return func(p *sockapi.Proc) outcome {
+		if a.r.setINQ(fd, level, num, v) {
+			return outcome{}
+		}
+		return zero(p.Setsockopt(fd, level, num, v))
+	}
+}
+
+// optionValue is the Go value of an option that is set.
+func (a *callArgs) optionValue(e Expr) any {
+	switch {
+	case e.Kind == Struct:
+		return sockapi.Linger{On: a.intField(e, "onoff", 0) != 0, Seconds: int(a.intField(e, "linger", 1))}
+	case e.Kind == String:
+		return strings.TrimRight(e.Text, "\x00")
+	case e.Kind == Concat:
+		var b strings.Builder
+		for _, x := range e.List {
+			b.WriteString(x.Text)
+		}
+		return b.String()
+	case e.Kind == List && len(e.List) == 1 && e.List[0].Kind == Struct:
+		return a.optionValue(e.List[0])
+	case e.Kind == Ellipsis:
+		return 0
+	}
+	return int(a.number(e))
+}
+
+func callGetsockopt(a *callArgs) func(p *sockapi.Proc) outcome {
+	fd, level, num, e := a.fd(0), int(a.int(1)), int(a.int(2)), a.arg(3)
+	var want any
+	if e.Kind != Ellipsis {
+		want = a.optionValue(e)
+	}
+	return func(p *sockapi.Proc) outcome {
+		v, err := p.Getsockopt(fd, level, num)
+		return outcome{err: err, check: func() string {
+			if b, ok := v.(bool); ok {
+				v = 0
+				if b {
+					v = 1
+				}
+			}
+			if want != nil && v != want {
+				return fmt.Sprintf("value: expected %v, got %v", want, v)
+			}
+			return ""
+		}}
+	}
+}
+
+func callPoll(a *callArgs) func(p *sockapi.Proc) outcome {
+	list := a.arg(0)
+	if list.Kind != List {
+		a.bad("%s is not a list of descriptors", list)
+	}
+	var fds []sockapi.PollFD
+	var want []int
+	for _, e := range list.List {
+		fds = append(fds, sockapi.PollFD{FD: a.r.fd(a.intField(e, "fd", 0)), Events: int(a.intField(e, "events", 1))})
+		want = append(want, int(a.intField(e, "revents", 2)))
+	}
+	timeout := time.Duration(a.int(2)) * time.Millisecond
+	return func(p *sockapi.Proc) outcome {
+		n, err := p.Poll(fds, timeout)
+		return outcome{n: int64(n), err: err, check: func() string {
+			for i, f := range fds {
+				if f.Revents != want[i] {
+					return fmt.Sprintf("revents: expected %s, got %s", sockapi.PollString(want[i]), sockapi.PollString(f.Revents))
+				}
+			}
+			return ""
+		}}
+	}
+}
+
+func callEpollCreate(a *callArgs) func(p *sockapi.Proc) outcome {
+	return func(p *sockapi.Proc) outcome { return returned(p.EpollCreate(0)) }
+}
+
+// epollEvent is {events=EPOLLIN, fd=4}; the number that comes back is the
+// script's own.
+func (a *callArgs) epollEvent(e Expr) sockapi.EpollEvent {
+	ev := sockapi.EpollEvent{Events: int(a.intField(e, "events", 0))}
+	for _, name := range []string{"fd", "ptr", "u32", "u64"} {
+		for _, f := range e.Fields {
+			if f.Name == name {
+				ev.Data = int(a.number(f.Value))
+			}
+		}
+	}
+	return ev
+}
+
+func callEpollCtl(a *callArgs) func(p *sockapi.Proc) outcome {
+	ep, op, fd := a.fd(0), int(a.int(1)), a.fd(2)
+	var ev sockapi.EpollEvent
+	if a.arg(3).Kind == Struct {
+		ev = a.epollEvent(a.arg(3))
+	}
+	return func(p *sockapi.Proc) outcome { return zero(p.EpollCtl(ep, op, fd, ev)) }
+}
+
+func callEpollWait(a *callArgs) func(p *sockapi.Proc) outcome {
+	ep, most, timeout := a.fd(0), int(a.int(2)), time.Duration(a.int(3))*time.Millisecond
+	list := []Expr{a.arg(1)}
+	if list[0].Kind == List {
+		list = list[0].List
+	}
+	var want []sockapi.EpollEvent
+	for _, e := range list {
+		if e.Kind == Struct {
+			want = append(want, a.epollEvent(e))
+		}
+	}
+	return func(p *sockapi.Proc) outcome {
+		got, err := p.EpollWait(ep, most, timeout)
+		return outcome{n: int64(len(got)), err: err, check: func() string {
+			for i, g := range got {
+				if i < len(want) && g != want[i] {
+					return fmt.Sprintf("event %d: expected %s of %d, got %s of %d", i+1, sockapi.PollString(want[i].Events), want[i].Data,
+						sockapi.PollString(g.Events), g.Data)
+				}
+			}
+			return ""
+		}}
+	}
+}

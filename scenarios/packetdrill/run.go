@@ -1,0 +1,302 @@
+package packetdrill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"fivetuple/sim"
+	"fivetuple/trace"
+)
+
+// Config says how to run a script.
+type Config struct {
+	Settings
+	// Seed decides every random number of the host.
+	Seed uint64
+	// Sinks receive the trace; they are not closed.
+	Sinks []trace.Sink
+	// Started is called when the world is ready, with the address of the
+	// script's end. Nil is allowed.
+	Started func(w *sim.World, remote netip.Addr)
+	// Log receives a line for each event, for --verbose. Nil discards it.
+	Log func(string)
+	// MaxEvents bounds the events of the world; zero means a million.
+	MaxEvents uint64
+}
+
+// Result is what came of a run.
+type Result struct {
+	Verdict Verdict
+	Problem *Problem // why, if it is not a pass
+	// World is the world it ran in, for the caller to close; nil if there was
+	// no run.
+	World *sim.World
+	// Done of Events have happened as expected.
+	Done, Events int
+	// Virtual is the time that the script took.
+	Virtual time.Duration
+	// Deviation is the largest difference between an expected time and the
+	// actual one, at DeviationLine.
+	Deviation     time.Duration
+	DeviationLine int
+	// Notes are settings of the script that change nothing here, each with why.
+	Notes []string
+}
+
+// HostName and PeerName are the names in the trace: the host under test, and
+// the script, which is the other end of its link.
+const (
+	HostName = "host"
+	PeerName = "script"
+)
+
+// Run runs a script. What goes wrong is in the result.
+func Run(ctx context.Context, s *Script, cfg Config) *Result {
+	r := &runner{ctx: ctx, script: s, res: &Result{Events: len(s.Events)}, fds: make(map[int64]int), conns: make(map[ports]*conn), files: make(map[string]int)}
+	p := r.guard(func() { r.run(cfg) })
+	r.res.Verdict = Pass
+	if p != nil {
+		p.File = s.File
+		r.res.Verdict, r.res.Problem = p.Verdict, p
+	}
+	if r.w != nil {
+		r.res.World, r.res.Virtual = r.w, r.w.Now()
+	}
+	return r.res
+}
+
+// runner runs one script.
+type runner struct {
+	ctx    context.Context
+	script *Script
+	set    Settings
+	host   hostState
+	log    func(string)
+	res    *Result
+
+	w     *sim.World
+	dev   *sim.Device
+	app   *sim.Caller
+	line  int           // of the event in progress
+	base  time.Duration // when the previous event was over
+	fds   map[int64]int // the script's descriptors → ours
+	files map[string]int
+	inq   map[int]bool // our descriptors with TCP_INQ
+
+	sent       []observed // what the host has sent and nothing has looked at
+	conns      map[ports]*conn
+	cur        *conn // the connection under test
+	nextPort   int
+	connecting int // our descriptor that a call connects
+	pending    []*pendingCall
+	doubt      *Problem // what may explain a difference: see doubtful
+	vars       map[string]value
+}
+
+// guard runs f and returns the problem that ended it.
+func (r *runner) guard(f func()) (p *Problem) {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case *Problem:
+			p = v
+		default:
+			panic(v)
+		}
+	}()
+	f()
+	return nil
+}
+
+// fail ends the run. A difference that something missing in the stack explains
+// is not one of the stack's behaviour.
+func (r *runner) fail(p *Problem) {
+	if p.Verdict == Diverges && r.doubt != nil {
+		d := *r.doubt
+		d.Text += fmt.Sprintf(" (line %d: %s)", p.Line, p.Text)
+		p = &d
+	}
+	panic(p)
+}
+
+func (r *runner) diverge(format string, args ...any) {
+	r.fail(problem(Diverges, r.line, format, args...))
+}
+
+// doubtful notes that the script needs a feature that is missing, but that what
+// it expects may be met all the same: only a difference shows whether it is.
+func (r *runner) doubtful(feature, format string, args ...any) {
+	if r.doubt == nil {
+		r.doubt = unsupported(r.line, feature, format, args...)
+	}
+}
+
+func (r *runner) run(cfg Config) {
+	set, p := cfg.Settings.over(r.script)
+	if p != nil {
+		panic(p)
+	}
+	r.set, r.log, r.nextPort = set, cfg.Log, 40000
+	r.vars = make(map[string]value)
+	r.check()
+	r.host.init()
+	if c := r.script.Init; c != nil {
+		r.command(c, true)
+	}
+	r.start(cfg)
+	for i := range r.script.Events {
+		r.event(&r.script.Events[i])
+		r.res.Done++
+	}
+	r.finish()
+	if c := r.script.Cleanup; c != nil {
+		r.line = c.Line
+		r.command(c, false)
+	}
+}
+
+// start builds the world: a host, and a link whose other end is the script.
+func (r *runner) start(cfg Config) {
+	if cfg.MaxEvents == 0 {
+		cfg.MaxEvents = 1_000_000
+	}
+	r.w = sim.New(sim.Config{Seed: cfg.Seed, MaxEvents: cfg.MaxEvents})
+	for _, s := range cfg.Sinks {
+		r.w.Bus().Attach(s)
+	}
+	bits := 16
+	if r.set.LocalIP.Is6() {
+		bits = 64
+	}
+	h, err := r.w.AddHost(sim.HostConfig{Name: HostName, Addrs: []netip.Prefix{netip.PrefixFrom(r.set.LocalIP, bits)}, TCP: r.host.tcp})
+	mtu := r.set.MTU
+	if r.set.allows("sack-room") {
+		mtu += mtuRoom
+	}
+	if err == nil {
+		r.dev, err = h.AttachDevice(sim.DeviceConfig{Name: "tun0", Peer: PeerName, MTU: mtu, Write: r.observe})
+	}
+	if err != nil {
+		panic(problem(Invalid, 1, "%v", err))
+	}
+	r.app = h.SpawnCaller("app")
+	if cfg.Started != nil {
+		cfg.Started(r.w, r.set.RemoteIP)
+	}
+	r.advance(0)
+}
+
+// advance runs the world up to and including the events of time t. Timers of
+// that instant come before what the script does at it.
+func (r *runner) advance(t time.Duration) {
+	err := r.w.Run(r.ctx, sim.Until(t))
+	switch {
+	case err == nil:
+	case errors.Is(err, sim.ErrMaxEvents):
+		r.diverge("%v", err)
+	default:
+		panic(problem(Invalid, r.line, "%v", err))
+	}
+}
+
+func (r *runner) event(e *Event) {
+	r.line = e.Line
+	r.reap(false)
+	at, end := e.Time.At, e.Time.At
+	if e.Time.Range {
+		end = e.Time.End
+	}
+	if e.Time.Kind == Relative {
+		at, end = at+r.base, end+r.base
+	}
+	if r.log != nil {
+		r.log(fmt.Sprintf("%s:%d: %s", r.script.File, e.Line, e))
+	}
+	if e.Packet != nil && !e.Packet.Inbound {
+		r.expect(e, at, end)
+	} else {
+		if at > r.w.Now() {
+			r.advance(at)
+		}
+		r.reap(false)
+		r.do(e, at)
+		r.advance(r.w.Now())
+		r.reap(false)
+	}
+	r.base = r.w.Now()
+}
+
+// do is what the script does itself.
+func (r *runner) do(e *Event, at time.Duration) {
+	switch {
+	case e.Packet != nil:
+		r.inject(e.Packet)
+	case e.Call != nil:
+		r.call(e, at)
+	case e.Command != nil:
+		r.command(e.Command, false)
+	case e.Code != nil:
+		r.code(e.Code)
+	}
+}
+
+// tolerance is how far an event may be from its time, given how long after the
+// previous one it is due.
+func (r *runner) tolerance(gap time.Duration) time.Duration {
+	if r.set.StrictTime {
+		return 0
+	}
+	return max(r.set.Tolerance, gap/8)
+}
+
+// deviation notes a difference in time, and reports whether it is too large.
+func (r *runner) deviation(actual, from, to, tol time.Duration) (late time.Duration, bad bool) {
+	switch {
+	case actual < from:
+		late = actual - from
+	case actual > to:
+		late = actual - to
+	}
+	if late.Abs() > r.res.Deviation {
+		r.res.Deviation, r.res.DeviationLine = late.Abs(), r.line
+	}
+	if r.set.StrictTime {
+		// netstack's clock counts packets in nanoseconds; scripts have
+		// microseconds.
+		return late, late.Abs() >= time.Microsecond
+	}
+	return late, late.Abs() > tol
+}
+
+// grace is how long after its time a packet or a return is waited for, to say
+// by how much it is late.
+const grace = 2 * time.Second
+
+// await runs the world until done, or until nothing can come until limit.
+func (r *runner) await(limit time.Duration, done func() bool) bool {
+	for !done() {
+		next, ok := r.w.NextEvent()
+		if !ok || next > limit {
+			return false
+		}
+		r.advance(next)
+	}
+	return true
+}
+
+// quiet says what the host is waiting for.
+func (r *runner) quiet() string {
+	next, ok := r.w.NextEvent()
+	if !ok {
+		return "no timer is armed"
+	}
+	return fmt.Sprintf("the next timer is due at %s", formatSeconds(next))
+}
+
+// finish waits for calls that are still blocked.
+func (r *runner) finish() {
+	r.reap(true)
+}
