@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -118,18 +117,6 @@ func (d *digest) end(w *sim.World, reason string) (record.End, error) {
 	e := record.End{Ran: w.Events(), Now: w.Now(), Reason: reason, Events: d.events}
 	d.sum.Sum(e.Digest[:0])
 	return e, err
-}
-
-// netstackVersion is the version of gVisor that this program was built with.
-func netstackVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range info.Deps {
-			if m.Path == "gvisor.dev/gvisor" {
-				return m.Version
-			}
-		}
-	}
-	return "unknown"
 }
 
 // newRecorder begins a recording of a world that has not run yet.
