@@ -3,6 +3,7 @@ package scenarios_test
 import (
 	"bytes"
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -160,5 +161,18 @@ var newDescriptor = map[string]bool{"socket": true, "accept": true}
 func segment(change func(*packetdrill.TCP) bool) func(*packetdrill.Event) bool {
 	return func(e *packetdrill.Event) bool {
 		return e.Packet != nil && !e.Packet.Inbound && e.Packet.TCP != nil && change(e.Packet.TCP)
+	}
+}
+
+// TestPktProfiles: the profiles of this and of other sets of scripts can be read.
+func TestPktProfiles(t *testing.T) {
+	files, err := filepath.Glob("corpus/pkt/*.profile")
+	require.NoError(t, err)
+	require.Len(t, files, 2)
+	for _, f := range files {
+		src, err := os.ReadFile(f)
+		require.NoError(t, err)
+		_, err = packetdrill.ParseProfile(f, src)
+		require.NoError(t, err)
 	}
 }
