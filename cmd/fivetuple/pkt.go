@@ -259,12 +259,30 @@ func (o *pktOptions) writeProfile(cmd *cobra.Command, results []*pktResult) erro
 	for _, r := range results {
 		p.Set(r.Script, packetdrill.Verdict(r.Verdict), r.problem)
 	}
-	comment := "What is expected of each script: `fivetuple pkt --profile FILE` compares.\nnetstack " + netstackVersion()
+	comment := "What is expected of each script: `fivetuple pkt --profile FILE` compares.\nnetstack " + netstackVersion() + o.flagsText()
 	if err := os.WriteFile(o.profile, []byte(p.Format(comment)), 0o644); err != nil {
 		return fileError("--profile "+o.profile, err)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%s: %d scripts\n", o.profile, len(results))
 	return nil
+}
+
+// flagsText is the flags that decide about verdicts, for the profile.
+func (o *pktOptions) flagsText() string {
+	var parts []string
+	if v := o.settings.IPVersion; v != "" {
+		parts = append(parts, "--ip_version="+string(v))
+	}
+	if a := o.settings.Allow; len(a) > 0 {
+		parts = append(parts, "--allow="+strings.Join(a, ","))
+	}
+	for _, d := range o.defines {
+		parts = append(parts, "-D "+d)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "\nmade with " + strings.Join(parts, " ")
 }
 
 // netstackVersion is the version of gVisor that is built in.
