@@ -47,9 +47,11 @@ type iperfParams struct {
 
 // iperfStream is one data connection.
 type iperfStream struct {
-	fd    int
-	send  bool // the server sends
-	bytes uint64
+	fd     int
+	send   bool // the server sends
+	bytes  uint64
+	ended  bool
+	resent uint64
 }
 
 // iperfServer serves one test at a time, as iperf3 -s does.
