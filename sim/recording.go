@@ -25,20 +25,17 @@ func (w *World) Record(to *record.Writer) { w.rec = to }
 // they come and when they are replayed.
 func (w *World) HandleCommands(f func(command []byte) error) { w.handle = f }
 
-// errCommand is what a command's own error is wrapped in.
-type commandResult struct{ err error }
-
 // Command hands a command to the handler, as an input of the run: unlike what is
 // posted, it can be recorded. It returns the handler's error.
 func (w *World) Command(ctx context.Context, command []byte, over <-chan struct{}) error {
-	done := make(chan commandResult, 1)
-	in := input{command: command, any: true, f: func() { done <- commandResult{w.handle(command)} }}
+	done := make(chan error, 1)
+	in := input{command: command, any: true, f: func() { done <- w.handle(command) }}
 	if ctx.Err() != nil || !w.post(ctx.Done(), in) {
 		return context.Cause(ctx)
 	}
 	select {
-	case r := <-done:
-		return r.err
+	case err := <-done:
+		return err
 	case <-over:
 		return errors.New("the run has ended")
 	case <-ctx.Done():

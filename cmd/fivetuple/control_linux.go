@@ -239,7 +239,7 @@ func sessionHint() string {
 		names = append(names, "@"+strings.TrimSuffix(filepath.Base(p), ".sock"))
 	}
 	if len(names) == 0 {
-		return "; no session of this user runs: start one with `fivetuple up`"
+		return "; no session of this user runs: start one with `fivetuple up`, or look as the user who did (with sudo, that is root)"
 	}
 	return "; there are " + strings.Join(names, ", ")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -47,12 +48,12 @@ itself as root. /dev/net/tun must be there.
 
 Exit status: PROGRAM's; 125 if it could not be started; 2 if the command line or
 the lab is wrong.`,
-		Example: `  fivetuple exec --net http --as client -- curl -s http://server/
+		Example: `  fivetuple exec --net ping --as client -- ping -c 3 server
   fivetuple exec --net lab.star --as client --with 'server=python3 -m http.server 80' -- curl http://server/
   fivetuple exec --net lab.star --as client --pcap c.pcapng -- ping -c 3 server`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("exec: which program? Write it after --, as in `fivetuple exec --net http --as client -- curl http://server/`")
+				return usagef("exec: which program? Write it after --, as in `fivetuple exec --net ping --as client -- ping server`")
 			}
 			return nil
 		},
@@ -101,6 +102,7 @@ type lab struct {
 	status   int
 	err      error // why the programs did not run, or the world stopped
 	lad      *ladder.Ladder
+	text     io.Writer // where the ladder goes; nil: nowhere
 }
 
 // errEnded ends the script when the program has.
@@ -132,7 +134,7 @@ func (c *execConfig) run(cmd *cobra.Command, args []string) error {
 	}
 	runErr := l.play(cmd, script)
 	if l.lad != nil {
-		fmt.Fprintf(c.out.text, "\n%s\n", l.lad.Footer())
+		fmt.Fprintf(l.text, "\n%s\n", l.lad.Footer())
 	}
 	err = errors.Join(runErr, l.err, c.out.close(l.world.Bus().Close()))
 	if l.status != 0 && runErr == nil {
@@ -147,8 +149,8 @@ func (l *lab) play(cmd *cobra.Command, script *star.Scenario) error {
 	for _, p := range l.programs {
 		hosts = append(hosts, p.host)
 	}
-	text, err := l.out.ladderWriter(cmd.OutOrStdout())
-	if err != nil {
+	var err error
+	if l.text, err = l.out.ladderWriter(cmd.OutOrStdout()); err != nil {
 		return err
 	}
 	result, err := script.Run(cmd.Context(), star.Config{
@@ -156,7 +158,7 @@ func (l *lab) play(cmd *cobra.Command, script *star.Scenario) error {
 		Print: func(line string) { fmt.Fprintln(os.Stderr, "fivetuple: "+line) },
 		Run:   func(ctx context.Context, _ sim.Limit) error { return l.live(ctx) },
 		Started: func(w *sim.World) {
-			if text == nil {
+			if l.text == nil {
 				return
 			}
 			var peers []ladder.Host
@@ -167,7 +169,7 @@ func (l *lab) play(cmd *cobra.Command, script *star.Scenario) error {
 				}
 				peers = append(peers, peer)
 			}
-			l.lad = l.out.newLadder(text, w, script.Name, script.Claim, true, peers...)
+			l.lad = l.out.newLadder(l.text, w, script.Name, script.Claim, true, peers...)
 			w.Bus().Attach(l.lad)
 		},
 	})

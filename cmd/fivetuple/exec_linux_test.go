@@ -109,6 +109,25 @@ func TestExecPing(t *testing.T) {
 	require.Equal(t, []string{"all", "default", "eth0", "lo"}, conf)
 }
 
+// TestExecLadder: the ladder goes to standard output if it is asked for, after
+// what the program writes there or among it, and to a file.
+func TestExecLadder(t *testing.T) {
+	t.Parallel()
+	for _, to := range []string{"-", "l.txt"} {
+		p, dir := execLab(t, pairLab, "--as", "a", "--ladder", to, "--", "ping", "-q", "-c", "1", "b")
+		require.Zero(t, p.wait(), p.stderr())
+		text := p.stdout()
+		if to != "-" {
+			b, err := os.ReadFile(filepath.Join(dir, to))
+			require.NoError(t, err)
+			require.NotContains(t, text, "echo request")
+			text = string(b)
+		}
+		require.Contains(t, text, "echo request")
+		require.Contains(t, text, "0 dropped")
+	}
+}
+
 // TestExecStatus: the exit status is the program's.
 func TestExecStatus(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -87,7 +86,6 @@ func carryOut(w *sim.World, text []byte) error {
 
 // recorder writes the recording of a live run, and the digest of its trace.
 type recorder struct {
-	f   *os.File
 	w   *record.Writer
 	dig *digest
 }
@@ -120,7 +118,7 @@ func (d *digest) end(w *sim.World, reason string) (record.End, error) {
 }
 
 // newRecorder begins a recording of a world that has not run yet.
-func newRecorder(f *os.File, w *sim.World, c liveConfig) (*recorder, error) {
+func newRecorder(f io.Writer, w *sim.World, c liveConfig) (*recorder, error) {
 	text, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
@@ -129,7 +127,7 @@ func newRecorder(f *os.File, w *sim.World, c liveConfig) (*recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &recorder{f: f, w: out, dig: newDigest(w)}
+	r := &recorder{w: out, dig: newDigest(w)}
 	w.Bus().Attach(r.dig)
 	w.Record(out)
 	return r, nil
@@ -193,7 +191,7 @@ func replay(cmd *cobra.Command, path string, o *outputs) error {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return usageError{fileError("replay "+path, err)}
+		return usageError{namedError(path, err)}
 	}
 	defer f.Close()
 	o.protect("the recording", path)
@@ -279,7 +277,7 @@ func judge(w io.Writer, path string, world *sim.World, end *record.End, dig *dig
 	case errors.Is(err, record.ErrCut):
 		fmt.Fprintf(w, "replay: %s: %d events up to %s; %v\n", path, dig.events, world.Now().Round(time.Millisecond), record.ErrCut)
 		return nil
-	case errors.Is(err, context.Canceled) || end == nil || err != nil:
+	case err != nil || end == nil:
 		return err
 	}
 	got, err := dig.end(world, end.Reason)

@@ -21,9 +21,10 @@ import (
 // iproute2's ss prints about them with what ours prints about their like: byte
 // for byte, but for the order of lines and blanks at their ends.
 func TestSSAsLinux(t *testing.T) {
+	requireTool(t, "ss")
 	path, err := exec.LookPath("ss")
 	if err != nil {
-		t.Skip("this test needs iproute2's ss")
+		t.Fatal(err)
 	}
 	if !inNamespaces(t, unix.CLONE_NEWNET, unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN) {
 		return

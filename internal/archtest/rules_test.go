@@ -86,7 +86,7 @@ var rules = []rule{
 		why: "a leaf that error messages share: the name that a person probably meant",
 	},
 	{
-		pkg: "internal/ss", allow: []string{"internal/spell", "trace", "trace/table"}, third: []string{"github.com/spf13/pflag"},
+		pkg: "internal/ss", allow: []string{"internal/spell", "sockapi", "trace", "trace/table"}, third: []string{"github.com/spf13/pflag"},
 		why: "ss for the sockets it is given: the command line and the scenario language share it",
 	},
 	{

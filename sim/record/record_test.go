@@ -121,8 +121,13 @@ func FuzzReader(f *testing.F) {
 	f.Add(b)
 	f.Add(b[:100])
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := readAll(b); err == nil {
-			t.Fatal("reading ends with an error, io.EOF for a good one")
+		if _, err := NewReader(bytes.NewReader(b)); err != nil {
+			return // no beginning: nothing to read
+		}
+		_, err := readAll(b)
+		var corrupt *CorruptError
+		if !errors.Is(err, io.EOF) && !errors.Is(err, ErrCut) && !errors.As(err, &corrupt) {
+			t.Fatalf("reading ended with %v: it is a good end, a cut, or a place that was changed", err)
 		}
 	})
 }
