@@ -47,7 +47,7 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 	if err := tun.Configure(l.tun.Name(), l.hostAddrs, nil, l.tun.MTU()); err != nil {
 		return usageError{err}
 	}
-	l.world = sim.New(sim.Config{Seed: l.seed, Epoch: time.Now()})
+	l.world = sim.New(sim.Config{Seed: l.seed, Epoch: time.Now().UTC()}) // a zone would be this machine's
 	var dc sim.DeviceConfig
 	if l.upConfig.tun.Mode == tun.Water {
 		dc.Write = func(b []byte) error {

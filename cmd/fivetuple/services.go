@@ -23,6 +23,8 @@ type service struct {
 	// means the service does not speak that protocol.
 	stream   func(s session, fd int) error
 	datagram func(s session, b []byte) []byte
+	// instance makes stream anew for each host, where connections share state.
+	instance func() func(s session, fd int) error
 }
 
 // session is a service's process, or one of its threads.
@@ -35,11 +37,12 @@ type session struct {
 func (s session) wall() time.Time { return s.epoch.Add(s.Now()) }
 
 var services = []service{
-	{"echo", 7, "RFC 862", echoStream, func(_ session, b []byte) []byte { return b }},
-	{"discard", 9, "RFC 863", discardStream, func(session, []byte) []byte { return nil }},
-	{"daytime", 13, "RFC 867", daytimeStream, func(s session, _ []byte) []byte { return []byte(daytime(s)) }},
-	{"chargen", 19, "RFC 864", chargenStream, func(session, []byte) []byte { return chargenLine(0) }},
-	{"http", 80, "RFC 9112", httpStream, nil},
+	{name: "echo", port: 7, source: "RFC 862", stream: echoStream, datagram: func(_ session, b []byte) []byte { return b }},
+	{name: "discard", port: 9, source: "RFC 863", stream: discardStream, datagram: func(session, []byte) []byte { return nil }},
+	{name: "daytime", port: 13, source: "RFC 867", stream: daytimeStream, datagram: func(s session, _ []byte) []byte { return []byte(daytime(s)) }},
+	{name: "chargen", port: 19, source: "RFC 864", stream: chargenStream, datagram: func(session, []byte) []byte { return chargenLine(0) }},
+	{name: "http", port: 80, source: "RFC 9112", stream: httpStream},
+	{name: "iperf3", port: 5201, source: "iperf3 -s, for TCP", instance: newIperf},
 }
 
 // serviceTable describes the services for --help.
@@ -50,7 +53,7 @@ func serviceTable() string {
 		if s.datagram == nil {
 			protocols = "TCP"
 		}
-		fmt.Fprintf(&b, "  %-8s port %-3d %-12s %s\n", s.name, s.port, protocols, s.source)
+		fmt.Fprintf(&b, "  %-8s port %-4d %-18s %s\n", s.name, s.port, protocols, s.source)
 	}
 	return b.String()
 }
@@ -85,6 +88,9 @@ func (s service) spawn(h *sim.Host, epoch time.Time) {
 		addr, family = netip.IPv6Unspecified(), sockapi.AF_INET6 // dual stack: IPv4 too
 	}
 	at := netip.AddrPortFrom(addr, s.port)
+	if s.instance != nil {
+		s.stream = s.instance()
+	}
 	if s.stream != nil {
 		h.SpawnConfig(sim.SpawnConfig{Name: s.name, Daemon: true}, func(p *sockapi.Proc) error {
 			return s.acceptLoop(session{p, epoch}, family, at)
