@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"gvisor.dev/gvisor/pkg/atomicbitops"
 	"gvisor.dev/gvisor/pkg/buffer"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
@@ -66,7 +67,13 @@ func (b *Buffer) Packet(n int, o Offload) Packet {
 
 // Buffers keeps the memory of its buffers for use again: netstack clears the
 // memory of its own pool, 64 KiB for each packet.
-type Buffers struct{ kept []*buffer.View }
+type Buffers struct{ kept []keptView }
+
+// keptView is a view with the count of those that share its memory.
+type keptView struct {
+	view  *buffer.View
+	count *atomicbitops.Int64
+}
 
 // maxKept is how much is kept: 64 views are 4 MiB.
 const maxKept = 64
@@ -80,40 +87,34 @@ func (p *Buffers) view() *buffer.View {
 	if p == nil {
 		return buffer.NewViewSize(bufferSize)
 	}
-	for _, v := range p.kept {
-		if references(v) == 1 {
-			return v.Clone()
+	for _, k := range p.kept {
+		if k.count.Load() == 1 {
+			return k.view.Clone()
 		}
 	}
 	v := buffer.NewViewSize(bufferSize)
 	if len(p.kept) < maxKept {
-		p.kept = append(p.kept, v.Clone())
+		p.kept = append(p.kept, keptView{v.Clone(), references(v)})
 	}
 	return v
 }
 
-// references counts the views that share the memory of v. netstack has no call
-// for it; it is read by reflection, while the worker is paused.
-func references(v *buffer.View) int64 {
-	return reflect.ValueOf(v).Elem().FieldByIndex(viewChunk).Elem().FieldByIndex(chunkCount).Int()
+// references is the count of the views that share the memory of v. netstack has
+// no call for it, and reflection is too slow to ask it for each packet: it finds
+// the place once.
+func references(v *buffer.View) *atomicbitops.Int64 {
+	count := mustField(mustField(reflect.ValueOf(v).Elem(), "chunk").Elem(), "refCount")
+	if count.Type() != reflect.TypeFor[atomicbitops.Int64]() {
+		panic(fmt.Sprintf("stack: gVisor's buffers count references in a %s", count.Type()))
+	}
+	return (*atomicbitops.Int64)(count.Addr().UnsafePointer())
 }
 
-var viewChunk, chunkCount = func() (view, count []int) {
-	f := mustField(reflect.TypeFor[buffer.View](), "chunk")
-	view = f.Index
-	t := f.Type.Elem()
-	for _, name := range []string{"refCount", "value"} {
-		f := mustField(t, name)
-		count, t = append(count, f.Index...), f.Type
-	}
-	return view, count
-}()
-
 // mustField panics if this version of gVisor is not the one that go.mod names.
-func mustField(t reflect.Type, name string) reflect.StructField {
-	f, ok := t.FieldByName(name)
-	if !ok {
-		panic(fmt.Sprintf("stack: gVisor's %s has no field %s any more", t, name))
+func mustField(v reflect.Value, name string) reflect.Value {
+	f := v.FieldByName(name)
+	if !f.IsValid() {
+		panic(fmt.Sprintf("stack: gVisor's %s has no field %s any more", v.Type(), name))
 	}
 	return f
 }
