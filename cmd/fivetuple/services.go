@@ -161,7 +161,7 @@ func echoStream(s session, fd int) error {
 	if _, err := s.Fcntl(fd, sockapi.F_SETFL, sockapi.O_NONBLOCK); err != nil {
 		return err
 	}
-	var pending []byte
+	var pending, all []byte // all is pending's memory
 	in := make([]byte, firstBuffer)
 	open := true
 	for open || len(pending) > 0 {
@@ -183,17 +183,21 @@ func echoStream(s session, fd int) error {
 				return err
 			}
 			open = n > 0
+			if len(pending) == 0 {
+				pending = all[:0]
+			}
 			pending = append(pending, in[:n]...)
+			all = pending
 			if n == len(in) && n < serviceBuffer {
 				in = make([]byte, serviceBuffer)
 			}
 		}
-		if len(pending) > 0 && ready&sockapi.POLLOUT != 0 {
+		if len(pending) > 0 { // what has just come mostly fits: no need to ask first
 			n, err := s.Send(fd, pending, sockapi.MSG_NOSIGNAL)
-			if err != nil {
+			if err != nil && !errors.Is(err, sockapi.EAGAIN) {
 				return err
 			}
-			pending = pending[n:]
+			pending = pending[max(n, 0):]
 		}
 	}
 	return nil

@@ -292,7 +292,9 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	if c.tun.Mode == tun.Water {
 		go l.readDevice(ctx)
 	}
-	go l.flushOften(ctx)
+	if l.lad != nil || len(l.out.live) > 0 || l.rec != nil {
+		go l.flushOften(ctx)
+	}
 	err = l.run(ctx)
 	if l.rec != nil {
 		err = errors.Join(err, l.rec.end(l.world, endReason(ctx, err)))
