@@ -12,13 +12,20 @@ import (
 	"fivetuple/trace"
 )
 
-// DeviceConfig describes a link end outside the world: a TUN device, or a test.
+// DeviceConfig describes a link end outside the world: a TUN or TAP device, or a test.
 type DeviceConfig struct {
 	// Name is the device's name, "ft0"; Peer names who is behind it in the
 	// trace. Default "linux".
 	Name, Peer string
 	// MTU is the largest IP packet in bytes. Default 1500.
 	MTU int
+	// Ethernet means that packets are Ethernet frames: the host has a MAC
+	// address, and finds others by ARP and neighbor discovery.
+	Ethernet bool
+	// Gateways are whom the host sends to what is not on the device's networks, one
+	// for each version of IP. Without Ethernet there is one other end, and no need
+	// for its address.
+	Gateways []netip.Addr
 	// Addrs are the addresses of the host's interface. Default: the host's.
 	Addrs []netip.Prefix
 	// Out impairs packets that leave the world, In those that enter it.
@@ -68,7 +75,7 @@ type Device struct {
 }
 
 // AttachDevice links the host to the outside. Packets for anywhere else go
-// there: it is the default route.
+// there: it is the default route, with Ethernet through the gateways.
 func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
 	switch {
 	case cfg.Write == nil && cfg.Port == nil:
@@ -81,12 +88,16 @@ func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
 	if cfg.Peer == "" {
 		cfg.Peer = "linux"
 	}
-	i, err := h.attach(stack.InterfaceConfig{MTU: cfg.MTU, Addrs: cfg.Addrs, Offload: cfg.Offload})
+	ic := stack.InterfaceConfig{MTU: cfg.MTU, Addrs: cfg.Addrs, Offload: cfg.Offload}
+	if cfg.Ethernet {
+		ic.MAC = h.mac()
+	}
+	i, err := h.attach(ic)
 	if err != nil {
 		return nil, fmt.Errorf("device %s: %w", cfg.Name, err)
 	}
-	for _, p := range []string{"0.0.0.0/0", "::/0"} {
-		if err := h.stack.AddRoute(netip.MustParsePrefix(p), i.stack, netip.Addr{}); err != nil {
+	for _, r := range cfg.defaultRoutes() {
+		if err := h.stack.AddRoute(r.dst, i.stack, r.via); err != nil {
 			return nil, fmt.Errorf("device %s: %w", cfg.Name, err)
 		}
 	}
@@ -100,6 +111,30 @@ func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
 		h.w.port, h.w.loop.late = d, true
 	}
 	return d, nil
+}
+
+// deviceRoute is a route through a device; via is the zero address where there is
+// one other end.
+type deviceRoute struct {
+	dst netip.Prefix
+	via netip.Addr
+}
+
+// defaultRoutes are the routes to everywhere.
+func (c *DeviceConfig) defaultRoutes() (rs []deviceRoute) {
+	all4, all6 := netip.PrefixFrom(netip.IPv4Unspecified(), 0), netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	if !c.Ethernet {
+		return []deviceRoute{{dst: all4}, {dst: all6}}
+	}
+	for _, all := range []netip.Prefix{all4, all6} {
+		for _, g := range c.Gateways {
+			if g.BitLen() == all.Addr().BitLen() {
+				rs = append(rs, deviceRoute{all, g})
+				break
+			}
+		}
+	}
+	return rs
 }
 
 // Link is the device's link, for its impairments and counts: AB leads out.
@@ -122,7 +157,7 @@ func (d *Device) Post(ctx context.Context, packet []byte) bool {
 
 func (d *Device) host() string      { return d.cfg.Peer }
 func (d *Device) name() string      { return d.cfg.Name }
-func (d *Device) ethernet() bool    { return false }
+func (d *Device) ethernet() bool    { return d.cfg.Ethernet }
 func (d *Device) connect(out *pipe) { d.in = out }
 
 func (d *Device) forwards(*trace.Summary) bool { return false }

@@ -17,6 +17,10 @@ const (
 	// packets can cross an Ethernet-like link too.
 	MaxMTU = 65520
 
+	// FrameHeader is the room in bytes that a frame's header takes beyond the MTU: Ethernet's 14 and one
+	// tag of IEEE 802.1Q.
+	FrameHeader = 18
+
 	// maxNameLen is IFNAMSIZ without the final NUL (linux/if.h).
 	maxNameLen = 15
 )
@@ -37,6 +41,10 @@ type Config struct {
 	// Offload lets the kernel hand over super-packets and leave checksums open, and do both for us. Only
 	// mode Vnet can; in others it has no effect.
 	Offload bool
+
+	// Ethernet makes it a TAP device: packets are Ethernet frames, with an ARP or neighbor discovery of
+	// their own. It has no Offload.
+	Ethernet bool
 
 	// Notice, if not nil, is told in one sentence of each mode that the kernel does not have.
 	Notice func(string)
@@ -75,7 +83,20 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Mode != "" && !slices.Contains(Modes(), c.Mode) {
 		return Config{}, &Error{Problem: fmt.Sprintf("there is no device mode %q", c.Mode), Remedy: "use offload, raw or water"}
 	}
+	if c.Ethernet && c.Offload {
+		return Config{}, &Error{Problem: "an Ethernet device has no offloads", Remedy: "leave one of the two out"}
+	}
 	return c, nil
+}
+
+// most is the length in bytes of the longest packet with its link header.
+func (c *Config) most() int { return mostOf(c.MTU, c.Ethernet) }
+
+func mostOf(mtu int, ethernet bool) int {
+	if ethernet {
+		return mtu + FrameHeader
+	}
+	return mtu
 }
 
 func checkMTU(mtu int) error {

@@ -10,7 +10,7 @@ import (
 // something about it, one on what to do.
 type Error struct {
 	Problem string // names the device, address or route: "device ft0 is in use by another process"
-	Remedy  string // what the user can do: "choose another --tun name"; may be empty
+	Remedy  string // what the user can do: "choose another name"; may be empty
 	Err     error  // the cause, for errors.Is: an errno, os.ErrClosed, ErrTooLong and so on; may be nil
 }
 
@@ -37,30 +37,57 @@ func errClosed(op, name string) error {
 }
 
 // checkRead refuses a buffer that could not hold every packet the device may deliver.
-func checkRead(name string, mtu int, p []byte) error {
-	if len(p) >= mtu {
+func checkRead(d Device, p []byte) error {
+	if len(p) >= d.Most() {
 		return nil
 	}
 	return &Error{
-		Problem: fmt.Sprintf("read %s: a buffer of %d bytes is shorter than the MTU of %d", name, len(p), mtu),
+		Problem: fmt.Sprintf("read %s: a buffer of %d bytes is shorter than %s", d.Name(), len(p), mostWords(d)),
 		Err:     io.ErrShortBuffer,
 	}
 }
 
+// mostWords says what the longest packet is.
+func mostWords(d Device) string {
+	if d.Ethernet() {
+		return fmt.Sprintf("the MTU of %d and %d for the frame's header", d.MTU(), FrameHeader)
+	}
+	return fmt.Sprintf("the MTU of %d", d.MTU())
+}
+
 // checkWrite refuses what a device cannot carry.
-func checkWrite(name string, mtu int, p []byte) error {
-	switch {
-	case len(p) == 0:
-		return &Error{Problem: fmt.Sprintf("write %s: an empty packet is not an IP packet", name), Err: ErrNotIP}
-	case p[0]>>4 != 4 && p[0]>>4 != 6:
+func checkWrite(d Device, p []byte) error {
+	first := byte(0)
+	if len(p) > 0 {
+		first = p[0]
+	}
+	if err := checkPacket(d, len(p), first); err != nil {
+		return err
+	}
+	if len(p) > d.Most() {
 		return &Error{
-			Problem: fmt.Sprintf("write %s: a packet of IP version %d is neither IPv4 nor IPv6", name, p[0]>>4),
-			Err:     ErrNotIP,
-		}
-	case len(p) > mtu:
-		return &Error{
-			Problem: fmt.Sprintf("write %s: a packet of %d bytes is longer than the MTU of %d", name, len(p), mtu),
+			Problem: fmt.Sprintf("write %s: a packet of %d bytes is longer than %s", d.Name(), len(p), mostWords(d)),
 			Err:     ErrTooLong,
+		}
+	}
+	return nil
+}
+
+// etherHeader is the length in bytes of an Ethernet header.
+const etherHeader = 14
+
+// checkPacket refuses what is no packet, of n bytes that begin with first.
+func checkPacket(d Device, n int, first byte) error {
+	switch {
+	case d.Ethernet() && n < etherHeader:
+		return &Error{Problem: fmt.Sprintf("write %s: %d bytes are no Ethernet frame", d.Name(), n), Err: ErrNotFrame}
+	case d.Ethernet():
+	case n == 0:
+		return &Error{Problem: fmt.Sprintf("write %s: an empty packet is not an IP packet", d.Name()), Err: ErrNotIP}
+	case first>>4 != 4 && first>>4 != 6:
+		return &Error{
+			Problem: fmt.Sprintf("write %s: a packet of IP version %d is neither IPv4 nor IPv6", d.Name(), first>>4),
+			Err:     ErrNotIP,
 		}
 	}
 	return nil

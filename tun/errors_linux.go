@@ -13,7 +13,7 @@ import (
 const (
 	remedyPrivilege = "run as root, or give the binary CAP_NET_ADMIN (setcap cap_net_admin+ep), " +
 		"or use a network namespace: unshare -Urn"
-	remedyName = "choose another --tun name"
+	remedyName = "choose another name"
 )
 
 // openError explains why water could not open the device called name. Its errno comes either from

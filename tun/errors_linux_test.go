@@ -25,9 +25,9 @@ func TestOpenErrorNamesTheRemedy(t *testing.T) {
 		{"no driver", unix.ENODEV, "open /dev/net/tun: no such device: " +
 			"load the driver (modprobe tun), or start the container with --device /dev/net/tun"},
 		{"busy", os.NewSyscallError("ioctl", unix.EBUSY),
-			"device ft0 is in use by another process: choose another --tun name"},
+			"device ft0 is in use by another process: choose another name"},
 		{"multi-queue", os.NewSyscallError("ioctl", unix.EINVAL),
-			"device ft0 exists and cannot be opened this way (multi_queue?): choose another --tun name"},
+			"device ft0 exists and cannot be opened this way (multi_queue?): choose another name"},
 		{"other errno", os.NewSyscallError("ioctl", unix.ENOMEM),
 			"open device ft0: ioctl: cannot allocate memory"},
 		{"no errno", errors.New("unknown device type"), "open device ft0: unknown device type"},

@@ -54,7 +54,7 @@ func openFast(cfg Config, vnet bool) (Device, error) {
 	}
 	f := os.NewFile(uintptr(fd), "/dev/net/tun")
 	d := &fastDevice{vnet: vnet, offload: vnet && cfg.Offload, wake: os.NewFile(uintptr(wake), "eventfd"),
-		file: file{name: name, mtu: cfg.MTU, file: f}}
+		file: file{name: name, mtu: cfg.MTU, ethernet: cfg.Ethernet, file: f}}
 	d.closeFile = sync.OnceValue(d.close)
 	if err := ensureMTU(name, cfg.MTU); err != nil {
 		d.Close() // the first error is the one to report
@@ -73,6 +73,9 @@ func attach(fd int, cfg Config, vnet bool) (string, error) {
 		return "", openError(cfg.Name, err)
 	}
 	flags, offload := uint16(unix.IFF_TUN|unix.IFF_NO_PI), 0
+	if cfg.Ethernet {
+		flags = unix.IFF_TAP | unix.IFF_NO_PI
+	}
 	if vnet {
 		flags |= unix.IFF_VNET_HDR
 		if cfg.Offload {
@@ -120,7 +123,7 @@ func (d *fastDevice) Read(p []byte) (int, error) {
 	if d.closed.Load() {
 		return 0, errClosed(opRead, d.name)
 	}
-	if err := checkRead(d.name, d.mtu, p); err != nil {
+	if err := checkRead(d, p); err != nil {
 		return 0, err
 	}
 	one := Packet{Data: [][]byte{p}}
@@ -143,7 +146,7 @@ func (d *fastDevice) Write(p []byte) (int, error) {
 	if d.closed.Load() {
 		return 0, errClosed(opWrite, d.name)
 	}
-	if err := checkWrite(d.name, d.mtu, p); err != nil {
+	if err := checkWrite(d, p); err != nil {
 		return 0, err
 	}
 	if _, err := d.WriteBatch([]Packet{{Data: [][]byte{p}}}); err != nil {
@@ -156,7 +159,7 @@ func (d *fastDevice) ReadBatch(ps []Packet, timeout time.Duration) (n int, err e
 	if d.closed.Load() {
 		return 0, errClosed(opRead, d.name)
 	}
-	least := d.mtu
+	least := d.Most()
 	if d.offload {
 		least = MaxSuper
 	}
@@ -226,7 +229,7 @@ func (d *fastDevice) readOne(fd uintptr, p *Packet) error {
 	p.Len = n
 	// The kernel cuts a packet that is longer than the buffer and does not say so, but the packet does.
 	if size := p.size(); n == size && len(p.Data) > 0 {
-		if want := packetLen(p.Data[0][:min(n, len(p.Data[0]))]); want > n {
+		if want := d.statedLen(p.Data[0][:min(n, len(p.Data[0]))]); want > n {
 			return d.tooLong(want, size)
 		}
 	}

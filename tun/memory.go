@@ -61,11 +61,15 @@ func (e *pipeEnd) Name() string { return e.name }
 
 func (e *pipeEnd) MTU() int { return e.mtu }
 
+func (e *pipeEnd) Ethernet() bool { return false }
+
+func (e *pipeEnd) Most() int { return e.mtu }
+
 func (e *pipeEnd) Read(p []byte) (int, error) {
 	if e.isClosed() {
 		return 0, errClosed(opRead, e.name)
 	}
-	if err := checkRead(e.name, e.mtu, p); err != nil {
+	if err := checkRead(e, p); err != nil {
 		return 0, err
 	}
 	pkt, err := e.next(nil)
@@ -183,7 +187,7 @@ func (e *pipeEnd) Write(p []byte) (int, error) {
 	if e.isClosed() {
 		return 0, errClosed(opWrite, e.name)
 	}
-	if err := checkWrite(e.name, e.mtu, p); err != nil {
+	if err := checkWrite(e, p); err != nil {
 		return 0, err
 	}
 	if err := e.send(piped{data: bytes.Clone(p)}); err != nil {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Open makes the TUN device that cfg describes, down and without addresses; see [Configure].
+// Open makes the TUN or TAP device that cfg describes, down and without addresses; see [Configure].
 //
 // The device is gone when Close returns. The exception is a device that was made persistent before
 // (ip tuntap add ft0 mode tun user alice): Open attaches to it, which needs no privilege if it belongs
@@ -21,7 +21,7 @@ func Open(cfg Config) (Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	persistent, err := existing(cfg.Name)
+	persistent, err := existing(cfg.Name, cfg.Ethernet)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func openMode(cfg Config, mode Mode, persistent bool) (Device, error) {
 	if mode != Water {
 		return openFast(cfg, mode == Vnet)
 	}
-	name, f, err := newWater(cfg.Name, persistent)
+	name, f, err := newWater(cfg.Name, cfg.Ethernet, persistent)
 	if err != nil {
 		return nil, openError(cfg.Name, err)
 	}
@@ -64,7 +64,7 @@ func openMode(cfg Config, mode Mode, persistent bool) (Device, error) {
 		return nil, err
 	}
 	return &waterDevice{file: file{
-		name: name, mtu: cfg.MTU, file: f,
+		name: name, mtu: cfg.MTU, ethernet: cfg.Ethernet, file: f,
 		closeFile: sync.OnceValue(func() error { return deviceError("close", name, f.Close()) }),
 	}}, nil
 }
@@ -74,7 +74,7 @@ var hasMode func(Mode) bool
 
 // existing says whether a device of that name is there to attach to, which only a persistent one is. A
 // nonpersistent one exists exactly as long as somebody holds it, so it is busy.
-func existing(name string) (persistent bool, err error) {
+func existing(name string, ethernet bool) (persistent bool, err error) {
 	if name == "" {
 		return false, nil
 	}
@@ -82,11 +82,15 @@ func existing(name string) (persistent bool, err error) {
 	if err != nil {
 		return false, nil // not there, or not to be seen: the kernel decides
 	}
+	mode, kind := netlink.TuntapMode(netlink.TUNTAP_MODE_TUN), "TUN"
+	if ethernet {
+		mode, kind = netlink.TUNTAP_MODE_TAP, "TAP"
+	}
 	device, ok := link.(*netlink.Tuntap)
-	if !ok || device.Mode != netlink.TUNTAP_MODE_TUN {
+	if !ok || device.Mode != mode {
 		return false, &Error{
-			Problem: fmt.Sprintf("device %s exists and is not a TUN device", name),
-			Remedy:  "choose another --tun name",
+			Problem: fmt.Sprintf("device %s exists and is not a %s device", name, kind),
+			Remedy:  remedyName,
 			Err:     unix.EEXIST,
 		}
 	}

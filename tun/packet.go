@@ -57,11 +57,11 @@ func (p *Packet) size() (n int) {
 	return n
 }
 
-// version is the first half byte, 0 if there is none.
-func (p *Packet) version() byte {
+// first is the first byte, 0 if there is none.
+func (p *Packet) first() byte {
 	for _, d := range p.Data {
 		if len(d) > 0 {
-			return d[0] >> 4
+			return d[0]
 		}
 	}
 	return 0
@@ -81,16 +81,15 @@ func checkReadBatch(name string, least int, ps []Packet) error {
 
 // checkWriteBatch refuses what a device cannot carry.
 func checkWriteBatch(d Device, p *Packet) error {
-	n, version := p.size(), p.version()
-	most := d.MTU()
+	n := p.size()
+	if err := checkPacket(d, n, p.first()); err != nil {
+		return err
+	}
+	most := d.Most()
 	if p.Segments != SegmentNone {
 		most = MaxSuper
 	}
 	switch {
-	case version != 4 && version != 6:
-		return &Error{
-			Problem: fmt.Sprintf("write %s: a packet of IP version %d is neither IPv4 nor IPv6", d.Name(), version), Err: ErrNotIP,
-		}
 	case n > most:
 		return &Error{Problem: fmt.Sprintf("write %s: a packet of %d bytes is longer than %d", d.Name(), n, most), Err: ErrTooLong}
 	case p.Offload != (Offload{}) && !d.Offloads():

@@ -1,4 +1,5 @@
-// Package tun moves IP packets between this program and the operating system through TUN devices.
+// Package tun moves IP packets between this program and the operating system through TUN devices, and
+// Ethernet frames through TAP devices.
 //
 //   - [Device] is the seam: one IP packet a call, or all that are there, with what is left to do to
 //     them ([Packet]). Everything above it knows no other type.
@@ -27,11 +28,12 @@ import (
 	"time"
 )
 
-// Device is one end of a network interface that carries bare IP packets, without a link header.
+// Device is one end of a network interface that carries bare IP packets, without a link header; or, if
+// Ethernet says so, Ethernet frames (without their check sequence). "Packet" means either below.
 //
 // The contract, which every implementation keeps:
 //
-//   - A call of Read or Write moves one whole IPv4 or IPv6 packet, never a part and never two.
+//   - A call of Read or Write moves one whole packet, never a part and never two.
 //   - The caller owns p, and the memory of ps. The device uses it during the call only and keeps no
 //     reference to it.
 //   - Reads and writes may run concurrently with each other and with Close. Only one of Read and
@@ -42,24 +44,28 @@ type Device interface {
 	// Name is the interface's name, such as "ft0". It does not change and stays valid after Close.
 	Name() string
 
-	// MTU is the length in bytes of the largest packet that Read delivers and Write accepts.
-	// It does not change.
+	// MTU is the length in bytes of the largest IP packet. It does not change.
 	MTU() int
 
+	// Ethernet reports whether packets are Ethernet frames. Most is the length in bytes of the largest
+	// packet that Read delivers and Write accepts: the MTU, and FrameHeader more for frames.
+	Ethernet() bool
+	Most() int
+
 	// Read blocks until a packet arrives from the other side, copies it to p and returns its length.
-	// p must hold at least MTU bytes: with less, Read returns [io.ErrShortBuffer] at once and
+	// p must hold at least Most bytes: with less, Read returns [io.ErrShortBuffer] at once and
 	// takes no packet. A packet that does not fit p all the same (somebody raised the interface's MTU)
 	// is lost and reported as [ErrTooLong]; it is never cut. The device can still be read after either.
 	// Where a checksum was left open, Read completes it; with offloads on, super-packets are too long.
 	Read(p []byte) (int, error)
 
 	// Write hands the packet p to the other side and returns len(p). It may block while the other side
-	// has no room. It refuses, returning 0, what is longer than MTU with [ErrTooLong] and what does
-	// not start like an IP packet with [ErrNotIP]. The device can still be written after either.
+	// has no room. It refuses, returning 0, what is longer than Most with [ErrTooLong] and what does
+	// not start like an IP packet with [ErrNotIP], or is too short for a frame with [ErrNotFrame]. The device can still be written after either.
 	Write(p []byte) (int, error)
 
 	// Offloads reports whether packets may have an [Offload] in either direction. Without, ReadBatch
-	// delivers packets of at most MTU bytes with nothing left to do.
+	// delivers packets of at most Most bytes with nothing left to do.
 	Offloads() bool
 
 	// ReadBatch takes packets that are there, at most one for each element of ps and in order, and
@@ -67,7 +73,7 @@ type Device interface {
 	// limit; 0: not at all) and for no other; 0 packets without an error mean that the time is over or
 	// that Wake was called. It need not take all that are there.
 	//
-	// The Data of each element must have room for MTU bytes, or with offloads for [MaxSuper]; with less,
+	// The Data of each element must have room for Most bytes, or with offloads for [MaxSuper]; with less,
 	// it returns [io.ErrShortBuffer] at once and takes nothing. A packet that does not fit all the same
 	// is lost, and reported as [ErrTooLong] behind those that were read before it.
 	ReadBatch(ps []Packet, timeout time.Duration) (n int, err error)
@@ -94,4 +100,7 @@ var (
 
 	// ErrNotIP means that the bytes given to Write do not start with an IP version of 4 or 6.
 	ErrNotIP = errors.New("not an IPv4 or IPv6 packet")
+
+	// ErrNotFrame means that the bytes given to Write are fewer than an Ethernet header has.
+	ErrNotFrame = errors.New("not an Ethernet frame")
 )

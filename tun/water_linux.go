@@ -22,11 +22,15 @@ import (
 //   - water does not close the descriptor when the kernel refuses it (busy name, no privilege).
 
 // newWater opens the device with a descriptor that children do not inherit, and returns its actual name.
-func newWater(name string, persistent bool) (string, *os.File, error) {
+func newWater(name string, ethernet, persistent bool) (string, *os.File, error) {
 	syscall.ForkLock.RLock() // no fork between open and FD_CLOEXEC
 	defer syscall.ForkLock.RUnlock()
+	kind := water.DeviceType(water.TUN)
+	if ethernet {
+		kind = water.TAP
+	}
 	ifce, err := water.New(water.Config{
-		DeviceType:             water.TUN,
+		DeviceType:             kind,
 		PlatformSpecificParams: water.PlatformSpecificParams{Name: name, Persist: persistent},
 	})
 	if err != nil {
@@ -59,7 +63,7 @@ func (d *waterDevice) Read(p []byte) (int, error) {
 	if d.closed.Load() {
 		return 0, errClosed(opRead, d.name)
 	}
-	if err := checkRead(d.name, d.mtu, p); err != nil {
+	if err := checkRead(d, p); err != nil {
 		return 0, err
 	}
 	n, err := d.read(p)
@@ -79,7 +83,7 @@ func (d *waterDevice) read(p []byte) (int, error) {
 		return 0, d.ioError(opRead, err)
 	}
 	// The kernel cuts a packet that is longer than the buffer and does not say so, but the packet does.
-	if want := packetLen(p[:n]); n == len(p) && want > n {
+	if want := d.statedLen(p[:n]); n == len(p) && want > n {
 		return 0, d.tooLong(want, len(p))
 	}
 	return n, nil
@@ -89,7 +93,7 @@ func (d *waterDevice) Write(p []byte) (int, error) {
 	if d.closed.Load() {
 		return 0, errClosed(opWrite, d.name)
 	}
-	if err := checkWrite(d.name, d.mtu, p); err != nil {
+	if err := checkWrite(d, p); err != nil {
 		return 0, err
 	}
 	n, err := d.file.file.Write(p)
@@ -104,7 +108,7 @@ func (d *waterDevice) ReadBatch(ps []Packet, timeout time.Duration) (int, error)
 	if d.closed.Load() {
 		return 0, errClosed(opRead, d.name)
 	}
-	if err := checkReadBatch(d.name, d.mtu, ps); err != nil || len(ps) == 0 {
+	if err := checkReadBatch(d.name, d.Most(), ps); err != nil || len(ps) == 0 {
 		return 0, err
 	}
 	limit := time.Time{}
@@ -118,7 +122,7 @@ func (d *waterDevice) ReadBatch(ps []Packet, timeout time.Duration) (int, error)
 	if d.woken.Swap(false) && timeout != 0 {
 		return 0, nil
 	}
-	buf := make([]byte, d.mtu)
+	buf := make([]byte, d.Most())
 	n, err := d.readWithin(buf, timeout)
 	if err != nil || n == 0 {
 		return 0, err

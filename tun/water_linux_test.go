@@ -180,12 +180,12 @@ func TestOpenErrors(t *testing.T) {
 	t.Run("busy", func(t *testing.T) {
 		open(t, tun.Config{Name: "ft0"})
 		fails(t, tun.Config{Name: "ft0"}, syscall.EBUSY,
-			"device ft0 is in use by another process: choose another --tun name")
+			"device ft0 is in use by another process: choose another name")
 		require.Len(t, tunDescriptorsCloseOnExec(t), 1, "a busy name costs no descriptor")
 	})
 	t.Run("not a TUN device", func(t *testing.T) {
 		fails(t, tun.Config{Name: "lo"}, syscall.EEXIST,
-			"device lo exists and is not a TUN device: choose another --tun name")
+			"device lo exists and is not a TUN device: choose another name")
 	})
 	t.Run("no privilege", func(t *testing.T) {
 		withoutNetAdmin(t, func() {

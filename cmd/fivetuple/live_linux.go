@@ -58,7 +58,7 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 		dc.Port = newPort(l.tun)
 	}
 	l.built = liveConfig{Host: l.name, Addrs: l.addrs, HostAddrs: l.hostAddrs, Device: l.tun.Name(), MTU: l.tun.MTU(),
-		Port: dc.Port != nil, Offload: l.tun.Offloads(), Congestion: l.congestion, Out: l.netemOut, In: l.netemIn}
+		Port: dc.Port != nil, Offload: l.tun.Offloads(), Ethernet: l.tun.Ethernet(), Congestion: l.congestion, Out: l.netemOut, In: l.netemIn}
 	for _, s := range l.upConfig.serve {
 		l.built.Serve = append(l.built.Serve, s.name)
 	}
@@ -159,7 +159,7 @@ func closing(s trace.Socket) bool {
 // readDevice posts every packet from the device to the world, which does not
 // read a device of mode Water itself: one packet a call is what that can do.
 func (l *live) readDevice(ctx context.Context) {
-	buf := make([]byte, l.tun.MTU())
+	buf := make([]byte, l.tun.Most())
 	for {
 		n, err := l.tun.Read(buf)
 		if err != nil {

@@ -34,6 +34,7 @@ type liveConfig struct {
 	MTU        int            `json:"mtu"`
 	Port       bool           `json:"port"`    // the loop reads the device itself
 	Offload    bool           `json:"offload"` // with super-packets
+	Ethernet   bool           `json:"ethernet,omitempty"`
 	Congestion string         `json:"congestion,omitempty"`
 	Serve      []string       `json:"serve,omitempty"`
 	Out        string         `json:"out,omitempty"` // impairments towards Linux, in netem's words
@@ -47,7 +48,10 @@ func (c *liveConfig) build(w *sim.World, dc sim.DeviceConfig) (*sim.Host, *sim.D
 	if err != nil {
 		return nil, nil, err
 	}
-	dc.Name, dc.MTU, dc.Offload = c.Device, c.MTU, c.Offload
+	dc.Name, dc.MTU, dc.Offload, dc.Ethernet = c.Device, c.MTU, c.Offload, c.Ethernet
+	for _, a := range c.HostAddrs {
+		dc.Gateways = append(dc.Gateways, a.Addr())
+	}
 	if dc.Out, err = netem.Parse(c.Out); err != nil {
 		return nil, nil, err
 	}

@@ -164,11 +164,11 @@ func TestUpRefuses(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"device in use", upArgs("--pcap", "s.pcapng"), "fivetuple: device ft0 is in use by another process: choose another --tun name\n"},
+		{"device in use", upArgs("--pcap", "s.pcapng"), "fivetuple: device ft0 is in use by another process: choose another name\n"},
 		{"host address in use", []string{"up", "--tun", "ft1", "--addr", "10.77.0.9/24", "--host-addr", "10.77.0.1/24", "--pcap", "s.pcapng"},
 			"fivetuple: address 10.77.0.1/24 is already assigned to ft0: choose another host address\n"},
 		{"no TUN device", []string{"up", "--tun", "lo", "--addr", "10.78.0.2/24", "--host-addr", "10.78.0.1/24"},
-			"fivetuple: device lo exists and is not a TUN device: choose another --tun name\n"},
+			"fivetuple: device lo exists and is not a TUN device: choose another name\n"},
 		{"output", []string{"up", "--tun", "ft1", "--addr", "10.78.0.2/24", "--host-addr", "10.78.0.1/24", "--pcap", "no/s.pcapng"},
 			"fivetuple: --pcap no/s.pcapng: no such file or directory: create its folder first\n"},
 	} {

@@ -19,12 +19,12 @@ import (
 
 // upFlags is what `fivetuple up` was asked for, as it was typed.
 type upFlags struct {
-	tun, serve, files, scenario, name, duration, control, record string
-	device, offload, congestion, netem, user                     string
-	addrs, hostAddrs                                             []string
-	mtu                                                          int
-	seed                                                         uint64
-	out                                                          outputs
+	tun, tap, serve, files, scenario, name, duration, control, record string
+	device, offload, congestion, netem, user                          string
+	addrs, hostAddrs                                                  []string
+	mtu                                                               int
+	seed                                                              uint64
+	out                                                               outputs
 }
 
 // upConfig is the same, checked.
@@ -79,7 +79,8 @@ something failed, 2 if the command line is wrong or the device cannot be made,
 
 func (u *upFlags) define(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&u.tun, "tun", "ft0", "`name` of the TUN device, made for this run")
+	f.StringVar(&u.tun, "tun", "", "`name` of the TUN device, made for this run (default \"ft0\")")
+	f.StringVar(&u.tap, "tap", "", "`name` of a TAP device, in place of a TUN device: Ethernet frames, ARP and neighbor discovery")
 	f.StringArrayVar(&u.addrs, "addr", nil, "address of the stack, as 10.77.0.2/24; may be repeated")
 	f.StringArrayVar(&u.hostAddrs, "host-addr", nil, "address of Linux's end of the device, as 10.77.0.1/24; may be repeated")
 	f.IntVar(&u.mtu, "mtu", tun.DefaultMTU, "largest packet in `bytes`")
@@ -149,6 +150,14 @@ func (u *upFlags) check() (c *upConfig, err error) {
 
 // checkDevice reads how the device is driven.
 func (c *upConfig) checkDevice(u *upFlags) error {
+	switch {
+	case u.tun != "" && u.tap != "":
+		return usagef("--tun and --tap: the device is one of the two")
+	case u.tap != "":
+		c.tun.Name, c.tun.Ethernet = u.tap, true
+	case u.tun == "":
+		c.tun.Name = "ft0"
+	}
 	if u.device != "auto" {
 		c.tun.Mode = tun.Mode(u.device)
 		if !slices.Contains(tun.Modes(), c.tun.Mode) {
@@ -157,11 +166,14 @@ func (c *upConfig) checkDevice(u *upFlags) error {
 	}
 	switch u.offload {
 	case "auto":
-		c.tun.Offload = !c.out.observed() && u.netem == "" // an impairment is about segments
+		c.tun.Offload = !c.out.observed() && u.netem == "" && !c.tun.Ethernet // an impairment is about segments
 	case "on":
 		c.tun.Offload = true
 		if c.tun.Mode == tun.Raw || c.tun.Mode == tun.Water {
 			return usagef("--offload on: a device of --device %s has none", u.device)
+		}
+		if c.tun.Ethernet {
+			return usagef("--offload on: a TAP device has none here; --tun makes a device that has")
 		}
 	case "off":
 	default:

@@ -40,7 +40,7 @@ func isLive(t *testing.T) bool {
 }
 
 func upArgs(more ...string) []string {
-	return append([]string{"up", "--tun", "ft0", "--addr", lab4 + "/24", "--addr", lab6 + "/64",
+	return append([]string{"up", "--addr", lab4 + "/24", "--addr", lab6 + "/64",
 		"--host-addr", host4 + "/24", "--host-addr", host6 + "/64"}, more...)
 }
 
