@@ -89,9 +89,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// most is the length in bytes of the longest packet with its link header.
-func (c *Config) most() int { return mostOf(c.MTU, c.Ethernet) }
-
+// mostOf is the length in bytes of the longest packet with its link header.
 func mostOf(mtu int, ethernet bool) int {
 	if ethernet {
 		return mtu + FrameHeader
