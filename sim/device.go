@@ -39,6 +39,8 @@ type DeviceConfig struct {
 	// Offload means that the port takes and gives super-packets and open
 	// checksums ([stack.Offload]).
 	Offload bool
+	// OffloadUDP: it takes super-packets of UDP too. It may always give them.
+	OffloadUDP bool
 }
 
 // Port is the outside of a device that carries many packets at a time. All
@@ -70,6 +72,7 @@ type Device struct {
 
 	sent  []stack.Packet // what has reached the port at this instant
 	merge stack.Merger   // of both directions
+	udp   stack.DatagramMerger
 
 	refuse []record.Input // what it refused when it was recorded
 }
@@ -204,6 +207,9 @@ func (d *Device) send() {
 	if d.cfg.Offload {
 		ps = d.merge.Merge(all)
 	}
+	if d.cfg.OffloadUDP {
+		ps = d.udp.Merge(ps)
+	}
 	n, err := d.cfg.Port.Send(ps)
 	clear(all)
 	if m, why := d.refused(); m > 0 {
@@ -220,7 +226,7 @@ func (d *Device) send() {
 // cause of what follows is one of the flow's.
 func (d *Device) arrive(ps []stack.Packet) {
 	if d.cfg.Offload {
-		ps = d.merge.Merge(ps) // what somebody on the way has divided
+		ps = d.merge.Merge(stack.DivideDatagrams(ps)) // TCP that somebody on the way has divided
 	}
 	for n, p := range ps {
 		last := n == len(ps)-1

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
@@ -33,6 +34,7 @@ const (
 	SegmentNone  SegmentType = 0 // the packet is not divided
 	SegmentTCPv4 SegmentType = 1
 	SegmentTCPv6 SegmentType = 4
+	SegmentUDP   SegmentType = 5 // of datagrams with one size, but for the last
 )
 
 // trusted reports whether the checksums need no verification: they have been
@@ -47,7 +49,7 @@ const maxSuper = 65535
 func offloadOf(pb *stack.PacketBuffer) Offload {
 	g := &pb.GSOOptions
 	if g.Type == stack.GSONone || !g.NeedsCsum {
-		return Offload{}
+		return Offload{Verified: pb.TransportProtocolNumber == header.UDPProtocolNumber} // netstack has just computed it
 	}
 	ip := len(pb.NetworkHeader().Slice())
 	o := Offload{NeedsChecksum: true, ChecksumStart: uint16(ip), ChecksumOffset: g.CsumOffset,

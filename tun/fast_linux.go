@@ -25,6 +25,7 @@ type fastDevice struct {
 	file
 	vnet    bool
 	offload bool
+	udp     bool     // offloads of UDP too
 	wake    *os.File // an eventfd
 
 	in, out ioVector
@@ -42,7 +43,7 @@ func openFast(cfg Config, vnet bool) (Device, error) {
 	if err != nil {
 		return nil, openError(cfg.Name, err)
 	}
-	name, err := attach(fd, cfg, vnet)
+	name, udp, err := attach(fd, cfg, vnet)
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
@@ -53,7 +54,7 @@ func openFast(cfg Config, vnet bool) (Device, error) {
 		return nil, &Error{Problem: fmt.Sprintf("open device %s: eventfd: %v", name, err), Err: err}
 	}
 	f := os.NewFile(uintptr(fd), "/dev/net/tun")
-	d := &fastDevice{vnet: vnet, offload: vnet && cfg.Offload, wake: os.NewFile(uintptr(wake), "eventfd"),
+	d := &fastDevice{vnet: vnet, offload: vnet && cfg.Offload, udp: udp, wake: os.NewFile(uintptr(wake), "eventfd"),
 		file: file{name: name, mtu: cfg.MTU, ethernet: cfg.Ethernet, file: f}}
 	d.closeFile = sync.OnceValue(d.close)
 	if err := ensureMTU(name, cfg.MTU); err != nil {
@@ -66,42 +67,56 @@ func openFast(cfg Config, vnet bool) (Device, error) {
 // errMode means that the kernel has no such mode: the next one may do.
 var errMode = errors.New("the kernel does not support this")
 
-// attach makes the descriptor one of the device and returns the device's actual name.
-func attach(fd int, cfg Config, vnet bool) (string, error) {
+// attach makes the descriptor one of the device and returns the device's actual name, and whether it has offloads
+// of UDP.
+func attach(fd int, cfg Config, vnet bool) (name string, udp bool, err error) {
 	ifr, err := unix.NewIfreq(cfg.Name)
 	if err != nil {
-		return "", openError(cfg.Name, err)
+		return "", false, openError(cfg.Name, err)
 	}
-	flags, offload := uint16(unix.IFF_TUN|unix.IFF_NO_PI), 0
+	flags := uint16(unix.IFF_TUN | unix.IFF_NO_PI)
 	if cfg.Ethernet {
 		flags = unix.IFF_TAP | unix.IFF_NO_PI
 	}
 	if vnet {
 		flags |= unix.IFF_VNET_HDR
-		if cfg.Offload {
-			offload = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6
-		}
 	}
 	ifr.SetUint16(flags)
 	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
 		if vnet && errors.Is(err, unix.EINVAL) {
-			return "", fmt.Errorf("%w: IFF_VNET_HDR: %w", errMode, openError(cfg.Name, err))
+			return "", false, fmt.Errorf("%w: IFF_VNET_HDR: %w", errMode, openError(cfg.Name, err))
 		}
-		return "", openError(cfg.Name, err)
+		return "", false, openError(cfg.Name, err)
 	}
 	if vnet {
 		if err := unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, vnetLen); err != nil {
-			return "", fmt.Errorf("%w: TUNSETVNETHDRSZ: %w", errMode, err)
+			return "", false, fmt.Errorf("%w: TUNSETVNETHDRSZ: %w", errMode, err)
 		}
 	}
-	// A persistent device may still have those of its last user.
-	if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, offload); err != nil && offload != 0 {
-		return "", fmt.Errorf("%w: TUNSETOFFLOAD: %w", errMode, err)
+	udp, err = setOffloads(fd, vnet && cfg.Offload)
+	return ifr.Name(), udp, err
+}
+
+// setOffloads turns all offloads on or off: a persistent device may still have those of its last user. Those of UDP
+// came with Linux 6.2.
+func setOffloads(fd int, on bool) (udp bool, err error) {
+	if !on {
+		_ = unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, 0) // without IFF_VNET_HDR there is nothing to turn off
+		return false, nil
 	}
-	return ifr.Name(), nil
+	const tcp = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6
+	if unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, tcp|unix.TUN_F_USO4|unix.TUN_F_USO6) == nil {
+		return true, nil
+	}
+	if err := unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, tcp); err != nil {
+		return false, fmt.Errorf("%w: TUNSETOFFLOAD: %w", errMode, err)
+	}
+	return false, nil
 }
 
 func (d *fastDevice) Offloads() bool { return d.offload }
+
+func (d *fastDevice) OffloadsUDP() bool { return d.udp }
 
 // close is Close, once.
 func (d *fastDevice) close() error {

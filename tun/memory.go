@@ -114,6 +114,8 @@ func (e *pipeEnd) next(stop <-chan time.Time) (piped, error) {
 
 func (e *pipeEnd) Offloads() bool { return true }
 
+func (e *pipeEnd) OffloadsUDP() bool { return true }
+
 func (e *pipeEnd) Wake() {
 	select {
 	case e.wake <- struct{}{}:

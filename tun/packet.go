@@ -42,11 +42,12 @@ type Offload struct {
 // SegmentType is the kind of a super-packet, with virtio-net's numbers.
 type SegmentType uint8
 
-// The kinds of super-packets. UDP has one too, which is not used: its receiver has to see datagrams.
+// The kinds of super-packets.
 const (
 	SegmentNone  SegmentType = 0
 	SegmentTCPv4 SegmentType = 1
 	SegmentTCPv6 SegmentType = 4
+	SegmentUDP   SegmentType = 5 // of datagrams with one size, but for the last (VIRTIO_NET_HDR_GSO_UDP_L4)
 )
 
 // size is how much fits into Data, or is in it.
@@ -92,8 +93,8 @@ func checkWriteBatch(d Device, p *Packet) error {
 	switch {
 	case n > most:
 		return &Error{Problem: fmt.Sprintf("write %s: a packet of %d bytes is longer than %d", d.Name(), n, most), Err: ErrTooLong}
-	case p.Offload != (Offload{}) && !d.Offloads():
-		return &Error{Problem: fmt.Sprintf("write %s: the device has no offloads", d.Name()), Err: errors.ErrUnsupported}
+	case p.Offload != (Offload{}) && !d.Offloads(), p.Segments == SegmentUDP && !d.OffloadsUDP():
+		return &Error{Problem: fmt.Sprintf("write %s: the device has no such offload", d.Name()), Err: errors.ErrUnsupported}
 	}
 	return nil
 }

@@ -68,6 +68,9 @@ type Device interface {
 	// delivers packets of at most Most bytes with nothing left to do.
 	Offloads() bool
 
+	// OffloadsUDP reports whether one of them is SegmentUDP.
+	OffloadsUDP() bool
+
 	// ReadBatch takes packets that are there, at most one for each element of ps and in order, and
 	// returns how many. It waits for the first of them for at most timeout (less than 0: without
 	// limit; 0: not at all) and for no other; 0 packets without an error mean that the time is over or

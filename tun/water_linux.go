@@ -59,6 +59,8 @@ type waterDevice struct {
 
 func (d *waterDevice) Offloads() bool { return false }
 
+func (d *waterDevice) OffloadsUDP() bool { return false }
+
 func (d *waterDevice) Read(p []byte) (int, error) {
 	if d.closed.Load() {
 		return 0, errClosed(opRead, d.name)

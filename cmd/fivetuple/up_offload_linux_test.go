@@ -185,3 +185,36 @@ func TestUpDeviceFlags(t *testing.T) {
 		})
 	}
 }
+
+// TestUpUDPSegments: datagrams that a program sends as one (udp(7), UDP_SEGMENT) reach the stack's process one by one,
+// and its answers, which leave together, come back as they are.
+func TestUpUDPSegments(t *testing.T) {
+	if !isLive(t) {
+		return
+	}
+	for _, lab := range labs {
+		p := upWith(t, slices.Concat(addrs4, addrs6, []string{"--offload", "on"})...)
+		c := dial(t, "udp", lab.addr, "7").(*net.UDPConn)
+		raw, err := c.SyscallConn()
+		require.NoError(t, err)
+		require.NoError(t, raw.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT, 1000)
+		}))
+		require.NoError(t, err)
+		sent := make([]byte, 40_300)
+		rand.NewChaCha8([32]byte{9}).Read(sent)
+		_, err = c.Write(sent)
+		require.NoError(t, err)
+		var got []byte
+		for range 41 {
+			b := make([]byte, 2000)
+			n, err := c.Read(b)
+			require.NoError(t, err)
+			require.Equal(t, min(1000, len(sent)-len(got)), n)
+			got = append(got, b[:n]...)
+		}
+		require.Equal(t, sent, got)
+		c.Close()
+		p.stop()
+	}
+}
