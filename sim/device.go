@@ -65,6 +65,9 @@ type Device struct {
 	merge stack.Merger   // of both directions
 
 	refuse []record.Input // what it refused when it was recorded
+
+	obs  *Observer // of who is behind it; nil: nobody looks
+	held []report  // what it saw of the flows of packets that are about to arrive
 }
 
 // AttachDevice links the host to the outside. Packets for anywhere else go
@@ -109,7 +112,10 @@ func (d *Device) Link() *Link { return d.link }
 // own. The world's goroutine calls it: others [World.Post] it.
 func (d *Device) Inject(packet []byte) {
 	d.w.bus.SetCause(0)
-	d.in.send(stack.NewPacket(packet))
+	p := stack.NewPacket(packet)
+	d.place([]stack.Packet{p})
+	d.in.send(p)
+	d.release(0)
 }
 
 // Post is Inject for other goroutines: see [World.Post].
@@ -117,7 +123,7 @@ func (d *Device) Post(ctx context.Context, packet []byte) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	return d.w.post(ctx.Done(), input{packet: packet, f: func() { d.Inject(packet) }})
+	return d.w.post(ctx.Done(), input{packet: packet, dev: d, f: func() { d.Inject(packet) }})
 }
 
 func (d *Device) host() string      { return d.cfg.Peer }
@@ -133,12 +139,12 @@ func (d *Device) owner(*trace.Summary, bool) trace.Origin { return trace.Origin{
 func (d *Device) receive(f *flight) {
 	if d.cfg.Port != nil {
 		cause := d.w.bus.Cause() // of what else is sent
-		f.delivered(d.w)
+		d.delivered(f)
 		d.w.bus.SetCause(cause)
 		d.sent = append(d.sent, f.pkt)
 		return
 	}
-	f.delivered(d.w)
+	d.delivered(f)
 	d.out = f.pkt.AppendTo(d.out[:0])
 	err := d.cfg.Write(d.out)
 	f.pkt.Release()
@@ -148,6 +154,14 @@ func (d *Device) receive(f *flight) {
 	if err != nil {
 		d.w.noteLost(1, err)
 		d.lost(1, err)
+	}
+}
+
+// delivered puts the arrival of a packet at the outside into the trace.
+func (d *Device) delivered(f *flight) {
+	f.delivered(d.w)
+	if f.seen != nil {
+		d.gave(&f.seen.body.Summary)
 	}
 }
 
@@ -187,6 +201,7 @@ func (d *Device) arrive(ps []stack.Packet) {
 	if d.cfg.Offload {
 		ps = d.merge.Merge(ps) // what somebody on the way has divided
 	}
+	d.place(ps)
 	for n, p := range ps {
 		last := n == len(ps)-1
 		if !last {
@@ -195,6 +210,7 @@ func (d *Device) arrive(ps []stack.Packet) {
 		}
 		d.w.bus.SetCause(0)
 		d.in.send(p)
+		d.release(n)
 		if last {
 			d.inside.settled()
 		}

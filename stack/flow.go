@@ -1,6 +1,12 @@
 package stack
 
-import "gvisor.dev/gvisor/pkg/tcpip/header"
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"fivetuple/trace"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+)
 
 // Flow tells packets of different flows apart: addresses, protocol and ports,
 // where they are at their usual place.
@@ -25,6 +31,22 @@ func (p Packet) Flow() Flow {
 		f.n += copy(f.head[f.n:], b[8:])
 	}
 	return f
+}
+
+// Tuple returns the five-tuple of a TCP flow as its sender sees it. It is zero for
+// other protocols, and where a header is not at its usual place.
+func (f Flow) Tuple() trace.FiveTuple {
+	if f.n == 0 || f.head[0] != byte(header.TCPProtocolNumber) {
+		return trace.FiveTuple{}
+	}
+	addrs, ports := f.head[1:f.n-4], f.head[f.n-4:f.n]
+	src, _ := netip.AddrFromSlice(addrs[:len(addrs)/2])
+	dst, _ := netip.AddrFromSlice(addrs[len(addrs)/2:])
+	return trace.FiveTuple{
+		Proto:  "tcp",
+		Local:  netip.AddrPortFrom(src, binary.BigEndian.Uint16(ports)),
+		Remote: netip.AddrPortFrom(dst, binary.BigEndian.Uint16(ports[2:])),
+	}
 }
 
 // Same reports whether a packet is of the flow.

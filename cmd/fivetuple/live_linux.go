@@ -68,6 +68,9 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 	if err := l.beginRecording(); err != nil {
 		return err
 	}
+	if err := l.askKernel(); err != nil {
+		return err
+	}
 	return l.observe(cmd)
 }
 
@@ -231,5 +234,6 @@ func (l *live) close() error {
 	if l.tun != nil {
 		device = l.tun.Close()
 	}
+	l.diag.close()
 	return errors.Join(l.out.close(sinks), device)
 }

@@ -29,6 +29,7 @@ type liveSession struct {
 	stop  context.CancelCauseFunc
 	end   <-chan struct{} // closed when nobody runs the world any more
 	peers []ladder.Host   // who is outside of the world, for the ladder
+	diag  *diag           // what the kernel says of its connections; nil: nothing
 
 	answers sync.WaitGroup // commands that are being carried out
 }
@@ -294,13 +295,18 @@ func (s *liveSession) follow(cmd *cobra.Command, open func(io.Writer) (trace.Sin
 	attach := func() (err error) {
 		if t.sink, t.flush, err = open(t); err == nil {
 			s.world.Bus().Attach(t)
+			s.diag.follow(1)
 		}
 		return err
 	}
 	if err := s.do(cmd.Context(), attach); err != nil {
 		return err
 	}
-	detach := func() error { s.world.Bus().Detach(t); return nil }
+	detach := func() error {
+		s.world.Bus().Detach(t)
+		s.diag.follow(-1)
+		return nil
+	}
 	for {
 		select {
 		case b, open := <-t.to:
