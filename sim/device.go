@@ -62,6 +62,7 @@ type Device struct {
 	out    []byte // the packet that is being written
 
 	sent  []stack.Packet // what has reached the port at this instant
+	given []given        // what obs has to know of each; empty without it
 	merge stack.Merger   // of both directions
 
 	refuse []record.Input // what it refused when it was recorded
@@ -139,12 +140,15 @@ func (d *Device) owner(*trace.Summary, bool) trace.Origin { return trace.Origin{
 func (d *Device) receive(f *flight) {
 	if d.cfg.Port != nil {
 		cause := d.w.bus.Cause() // of what else is sent
-		d.delivered(f)
+		g := d.delivered(f)
 		d.w.bus.SetCause(cause)
+		if d.obs != nil {
+			d.given = append(d.given, g)
+		}
 		d.sent = append(d.sent, f.pkt)
 		return
 	}
-	d.delivered(f)
+	g := d.delivered(f)
 	d.out = f.pkt.AppendTo(d.out[:0])
 	err := d.cfg.Write(d.out)
 	f.pkt.Release()
@@ -155,14 +159,16 @@ func (d *Device) receive(f *flight) {
 		d.w.noteLost(1, err)
 		d.lost(1, err)
 	}
+	d.obs.after(g)
 }
 
 // delivered puts the arrival of a packet at the outside into the trace.
-func (d *Device) delivered(f *flight) {
+func (d *Device) delivered(f *flight) (g given) {
 	f.delivered(d.w)
-	if f.seen != nil {
-		d.gave(&f.seen.body.Summary)
+	if f.seen != nil && d.obs.looks() {
+		g = givenBy(&f.seen.body.Summary, d.w.bus.Cause())
 	}
+	return g
 }
 
 func (d *Device) lost(n int, err error) {
@@ -183,8 +189,9 @@ func (d *Device) send() {
 	if d.cfg.Offload {
 		ps = d.merge.Merge(all)
 	}
-	n, err := d.cfg.Port.Send(ps)
+	n, err := d.hand(ps)
 	clear(all)
+	d.given = d.given[:0]
 	if m, why := d.refused(); m > 0 {
 		n, err = m, why
 	}

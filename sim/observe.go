@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"fivetuple/stack"
 	"fivetuple/trace"
@@ -31,10 +32,10 @@ type Observer struct {
 	kernel Kernel
 	on     bool
 
-	known   map[trace.FiveTuple]*observed
-	order   []*observed // those of known, in the order of their appearance
-	next    int         // of order: where the next sweep begins
-	arrived []arrived   // what the kernel was given since the last look
+	known map[trace.FiveTuple]*observed
+	order []*observed // those of known, in the order of their appearance
+	next  int         // of order: where the next sweep begins
+	seen  []report    // at this instant, and not in the trace yet
 }
 
 // observed is what was last reported of a connection.
@@ -46,10 +47,11 @@ type observed struct {
 	gone  bool
 }
 
-// arrived is a packet that a kernel was given.
-type arrived struct {
-	tuple trace.FiveTuple // as the kernel sees it
-	cause trace.ID
+// given is a packet that a kernel is given.
+type given struct {
+	tuple trace.FiveTuple // as the kernel sees it; zero: not TCP
+	cause trace.ID        // its event
+	turns bool            // it may change a state by itself
 }
 
 // report is one thing that an observer has seen, as a recording has it.
@@ -76,7 +78,7 @@ func (d *Device) ObserveBy(o *Observer) { d.obs = o }
 func (o *Observer) Turn(on bool) {
 	if o.on = on; !on {
 		clear(o.known)
-		o.order, o.arrived, o.next = nil, nil, 0
+		o.order, o.next = nil, 0
 	}
 }
 
@@ -114,21 +116,14 @@ func (o *Observer) sweep() []report {
 // looks reports whether there is anybody to look for.
 func (o *Observer) looks() bool { return o != nil && o.on && o.w.bus.Enabled() }
 
-// observe looks at what the kernels were given at this instant.
+// observe puts what was seen at this instant into the trace.
 func (w *World) observe() {
 	for _, o := range w.observers {
-		if len(o.arrived) == 0 {
-			continue
+		if len(o.seen) > 0 {
+			rs := o.seen
+			o.seen = nil
+			w.saw(o.host, rs)
 		}
-		var rs []report
-		for _, a := range o.arrived {
-			if o.on {
-				rs = o.ask(rs, a.tuple, a.cause)
-			}
-		}
-		o.arrived = o.arrived[:0]
-		o.compact()
-		w.saw(o.host, rs)
 	}
 }
 
@@ -220,21 +215,67 @@ func (o *Observer) compact() {
 	}
 }
 
-// gave notes a packet that the kernel behind the device was given: its event is
-// the one being handled.
-func (d *Device) gave(s *trace.Summary) {
-	o := d.obs
-	if !o.looks() || s.Proto != "tcp" {
-		return
+// givenBy is what an observer has to know of a packet.
+func givenBy(s *trace.Summary, event trace.ID) given {
+	if s.Proto != "tcp" {
+		return given{}
 	}
-	a := arrived{tuple: trace.FiveTuple{Proto: "tcp", Local: s.Dst, Remote: s.Src}, cause: d.w.bus.Cause()}
-	for i := range o.arrived {
-		if o.arrived[i].tuple == a.tuple {
-			o.arrived[i] = a
-			return
+	return given{tuple: trace.FiveTuple{Proto: "tcp", Local: s.Dst, Remote: s.Src}, cause: event, turns: strings.ContainsAny(s.Flags, "SFR")}
+}
+
+// after looks at the connection of a packet that the kernel was given just now.
+func (o *Observer) after(g given) {
+	if g.tuple.Proto != "" && o.looks() {
+		o.seen = o.ask(o.seen, g.tuple, g.cause)
+		o.compact()
+	}
+}
+
+// hand hands packets to the port. Where somebody looks at the connections, they go
+// in pieces: so that no SYN, FIN or RST follows another packet of its flow unseen.
+// Merged ones go together.
+func (d *Device) hand(ps []stack.Packet) (lost int, err error) {
+	if d.cfg.Offload || len(d.given) != len(ps) || !d.obs.looks() {
+		lost, err = d.cfg.Port.Send(ps)
+		for i := range d.given {
+			if d.ends(i) {
+				d.obs.after(d.given[i])
+			}
+		}
+		return lost, err
+	}
+	from := 0
+	for i := range ps {
+		if !d.ends(i) && !d.turns(i) && i < len(ps)-1 {
+			continue
+		}
+		n, why := d.cfg.Port.Send(ps[from : i+1])
+		if lost += n; err == nil {
+			err = why
+		}
+		from = i + 1
+		d.obs.after(d.given[i])
+	}
+	return lost, err
+}
+
+// following finds the next packet of packet i's flow, or nil.
+func (d *Device) following(i int) *given {
+	for j := i + 1; j < len(d.given); j++ {
+		if d.given[j].tuple == d.given[i].tuple {
+			return &d.given[j]
 		}
 	}
-	o.arrived = append(o.arrived, a)
+	return nil
+}
+
+// ends reports whether packet i is its flow's last of this instant.
+func (d *Device) ends(i int) bool { return d.following(i) == nil }
+
+// turns reports whether the next packet of packet i's flow may change the state.
+func (d *Device) turns(i int) bool {
+	next := d.following(i)
+	return next != nil && next.turns
 }
 
 // look asks the kernel for the connections of packets that it has sent, before

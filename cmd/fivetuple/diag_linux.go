@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"time"
 
 	"fivetuple/sim"
@@ -36,6 +37,9 @@ func (d *diag) check(observed bool) error {
 	return usagef("--diag %q: there are auto, on and off", d.mode)
 }
 
+// wantedNow reports whether somebody looks from the start.
+func (d *diag) wantedNow() bool { return d.mode == "on" || d.mode == "auto" && d.observed }
+
 // wanted reports whether somebody may ever look.
 func (d *diag) wanted() bool { return d.mode != "off" }
 
@@ -57,10 +61,8 @@ func (d *diag) turn() {
 
 // follow notes that so many more look at the trace.
 func (d *diag) follow(more int) {
-	if d != nil {
-		d.followers += more
-		d.turn()
-	}
+	d.followers += more
+	d.turn()
 }
 
 // end turns the observers off for good: a recording ends here.
@@ -110,6 +112,32 @@ func (l *live) askKernel() error {
 		return nil
 	}
 	l.dev.ObserveBy(l.diag.add(l.world, l.built.peer().Name, conn))
+	return nil
+}
+
+// askKernelOf lets the states of a program's kernel into the trace.
+func (l *lab) askKernelOf(ctx context.Context, p *program) error {
+	if p.conn == nil {
+		switch {
+		case p.connErr == "":
+		case l.diag.mode == "on":
+			return fmt.Errorf("--diag on: %s", p.connErr)
+		default:
+			fmt.Fprintf(os.Stderr, "fivetuple: note: the states of %s's kernel are not in the trace: %s\n", p.host, p.connErr)
+		}
+		return nil
+	}
+	made := make(chan *sim.Observer, 1)
+	looked := l.world.Look(ctx, func() {
+		o := l.diag.add(l.world, p.host, p.conn)
+		for _, d := range p.devices {
+			d.ObserveBy(o)
+		}
+		made <- o
+	})
+	if looked {
+		go sweepOften(ctx, <-made)
+	}
 	return nil
 }
 

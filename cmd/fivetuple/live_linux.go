@@ -178,9 +178,6 @@ func (l *live) readDevice(ctx context.Context) {
 	}
 }
 
-// flushInterval is how long a person waits for a line that is held back.
-const flushInterval = 100 * time.Millisecond
-
 // flushOften shows what the writers hold back.
 func (l *live) flushOften(ctx context.Context) {
 	tick := time.NewTicker(flushInterval)

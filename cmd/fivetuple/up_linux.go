@@ -276,7 +276,7 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	}
 	ctx, stop := context.WithCancelCause(cmd.Context())
 	ended := make(chan struct{})
-	s := &liveSession{world: l.world, stop: stop, end: ended, diag: c.diag, peers: []ladder.Host{l.built.peer()}}
+	s := &liveSession{world: l.world, stop: stop, end: ended, looks: c.diag.follow, peers: []ladder.Host{l.built.peer()}}
 	defer func() {
 		stop(nil)
 		close(ended)
