@@ -43,7 +43,7 @@ type observed struct {
 	tuple trace.FiveTuple
 	state trace.TCPState
 	info  trace.TCPInfo
-	cause trace.ID // the packet after which it was seen
+	cause trace.ID // the packet after which that was seen
 	gone  bool
 }
 
@@ -81,6 +81,9 @@ func (o *Observer) Turn(on bool) {
 		o.order, o.next = nil, 0
 	}
 }
+
+// On reports whether the observer looks.
+func (o *Observer) On() bool { return o.on }
 
 // Sweep lets the observer look again at connections that it knows, a few at a
 // time: for what changes without a packet, as the end of TIME-WAIT. Any goroutine
@@ -176,14 +179,13 @@ func (o *Observer) ask(rs []report, ft trace.FiveTuple, cause trace.ID) []report
 		o.known[ft] = k
 		o.order = append(o.order, k)
 	}
-	k.cause = cause
 	if s.State != k.state {
 		rs = append(rs, report{Cause: cause, State: &trace.State{FiveTuple: ft, From: k.state, To: s.State}})
-		k.state = s.State
+		k.state, k.cause = s.State, cause
 	}
 	if s.Info.Cwnd != 0 && s.Info.Key() != k.info.Key() {
 		info := s.Info
-		info.FiveTuple, k.info = ft, info
+		info.FiveTuple, k.info, k.cause = ft, info, cause
 		rs = append(rs, report{Cause: cause, Info: &info})
 	}
 	return rs
@@ -291,14 +293,7 @@ func (d *Device) look(packets []stack.Packet) {
 		}
 	}
 	for _, ft := range tuples {
-		before := trace.ID(0)
-		if k := d.obs.known[ft]; k != nil {
-			before = k.cause
-		}
-		d.held = d.obs.ask(d.held, ft, 0)
-		if k := d.obs.known[ft]; k != nil {
-			k.cause = before // until the packet has an event
-		}
+		d.held = d.obs.ask(d.held, ft, 0) // the packet has no event yet
 	}
 	d.obs.compact()
 	if len(d.held) > 0 {

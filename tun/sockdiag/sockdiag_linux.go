@@ -149,7 +149,7 @@ func (c *Conn) receive() (body []byte, kind uint16, err error) {
 			return nil, 0, os.NewSyscallError("recvfrom", err)
 		}
 		m, err := parseMessage(c.buf[:n])
-		if err != nil || m.seq == c.seq {
+		if m.seq == c.seq || errors.Is(err, errMalformed) {
 			return m.body, m.kind, err
 		}
 	}
