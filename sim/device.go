@@ -142,7 +142,7 @@ func (d *Device) receive(f *flight) {
 		cause := d.w.bus.Cause() // of what else is sent
 		g := d.delivered(f)
 		d.w.bus.SetCause(cause)
-		if d.obs != nil {
+		if d.obs.looks() {
 			d.given = append(d.given, g)
 		}
 		d.sent = append(d.sent, f.pkt)

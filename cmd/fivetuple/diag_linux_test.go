@@ -41,13 +41,16 @@ func leads(from, to trace.TCPState) bool {
 }
 
 // kernelStates reads the states of a host's connections, by five-tuple. Each has
-// a packet as its cause, and begins where the one before has ended.
+// a packet as its cause, and begins where the one before has ended. Left out is a
+// connection that is older than the session: the namespace's kernel still sends
+// the FIN of one that an earlier session did not acknowledge at its end.
 func kernelStates(t *testing.T, file, host string) map[string][]trace.TCPState {
 	t.Helper()
 	f, err := os.Open(file)
 	require.NoError(t, err)
 	defer f.Close()
-	packets, states := make(map[trace.ID]bool), make(map[string][]trace.TCPState)
+	packets, older := make(map[trace.ID]bool), make(map[string]bool)
+	states := make(map[string][]trace.TCPState)
 	for e, err := range jsonl.Read(f) {
 		require.NoError(t, err)
 		packets[e.ID] = e.Kind == "packet"
@@ -56,10 +59,16 @@ func kernelStates(t *testing.T, file, host string) map[string][]trace.TCPState {
 		}
 		require.True(t, packets[e.Cause], "event %d is caused by %d", e.ID, e.Cause)
 		name, from, to := e.Local+" "+e.Remote, trace.TCPState(e.From), trace.TCPState(e.To)
+		if from == "" {
+			older[name] = true
+		}
+		if older[name] {
+			continue
+		}
 		if n := len(states[name]); n > 0 {
 			require.Equal(t, states[name][n-1], from)
 		} else {
-			require.Equal(t, trace.Closed, from, "it was there from the first packet on")
+			require.Equal(t, trace.Closed, from)
 		}
 		require.True(t, leads(from, to), "%s: %s to %s", name, from, to)
 		states[name] = append(states[name], to)
