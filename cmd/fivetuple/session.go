@@ -322,6 +322,7 @@ func (s *liveSession) follow(cmd *cobra.Command, each bool, open func(io.Writer)
 		if t.sink, t.flush, err = open(t); err == nil {
 			s.world.Bus().Attach(t)
 			s.looks(1)
+			err = t.flushNow() // what is above the first event
 		}
 		return err
 	}
