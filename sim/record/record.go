@@ -217,8 +217,12 @@ type Reader struct {
 func NewReader(r io.Reader) (*Reader, error) {
 	in := &Reader{r: bufio.NewReaderSize(r, 1<<16), at: int64(len(magic))}
 	got := make([]byte, len(magic))
-	if _, err := io.ReadFull(in.r, got); err != nil || string(got) != magic {
-		return nil, errors.New("this is no recording of fivetuple's, or of another version")
+	_, err := io.ReadFull(in.r, got)
+	switch short := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF); {
+	case err != nil && !short:
+		return nil, err // it could not be read
+	case short || string(got) != magic:
+		return nil, errors.New("this is no recording of fivetuple's, or of another version: `fivetuple up --record FILE` writes one")
 	}
 	kind, body, err := in.record()
 	if err != nil {
