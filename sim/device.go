@@ -71,10 +71,14 @@ type Device struct {
 	out    []byte // the packet that is being written
 
 	sent  []stack.Packet // what has reached the port at this instant
+	given []given        // what obs has to know of each; empty without it
 	merge stack.Merger   // of both directions
 	udp   stack.DatagramMerger
 
 	refuse []record.Input // what it refused when it was recorded
+
+	obs  *Observer // of who is behind it; nil: nobody looks
+	held []report  // what it saw of the flows of packets that are about to arrive
 }
 
 // AttachDevice links the host to the outside. Packets for anywhere else go
@@ -147,7 +151,10 @@ func (d *Device) Link() *Link { return d.link }
 // own. The world's goroutine calls it: others [World.Post] it.
 func (d *Device) Inject(packet []byte) {
 	d.w.bus.SetCause(0)
-	d.in.send(stack.NewPacket(packet))
+	p := stack.NewPacket(packet)
+	d.place([]stack.Packet{p})
+	d.in.send(p)
+	d.release(0)
 }
 
 // Post is Inject for other goroutines: see [World.Post].
@@ -155,7 +162,7 @@ func (d *Device) Post(ctx context.Context, packet []byte) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	return d.w.post(ctx.Done(), input{packet: packet, f: func() { d.Inject(packet) }})
+	return d.w.post(ctx.Done(), input{packet: packet, dev: d, f: func() { d.Inject(packet) }})
 }
 
 func (d *Device) host() string      { return d.cfg.Peer }
@@ -171,12 +178,15 @@ func (d *Device) owner(*trace.Summary, bool) trace.Origin { return trace.Origin{
 func (d *Device) receive(f *flight) {
 	if d.cfg.Port != nil {
 		cause := d.w.bus.Cause() // of what else is sent
-		f.delivered(d.w)
+		g := d.delivered(f)
 		d.w.bus.SetCause(cause)
+		if d.obs.looks() {
+			d.given = append(d.given, g)
+		}
 		d.sent = append(d.sent, f.pkt)
 		return
 	}
-	f.delivered(d.w)
+	g := d.delivered(f)
 	d.out = f.pkt.AppendTo(d.out[:0])
 	err := d.cfg.Write(d.out)
 	f.pkt.Release()
@@ -187,6 +197,16 @@ func (d *Device) receive(f *flight) {
 		d.w.noteLost(1, err)
 		d.lost(1, err)
 	}
+	d.obs.after(g)
+}
+
+// delivered puts the arrival of a packet at the outside into the trace.
+func (d *Device) delivered(f *flight) (g given) {
+	f.delivered(d.w)
+	if f.seen != nil && d.obs.looks() {
+		g = givenBy(&f.seen.body.Summary, d.w.bus.Cause())
+	}
+	return g
 }
 
 func (d *Device) lost(n int, err error) {
@@ -210,8 +230,9 @@ func (d *Device) send() {
 	if d.cfg.OffloadUDP {
 		ps = d.udp.Merge(ps)
 	}
-	n, err := d.cfg.Port.Send(ps)
+	n, err := d.hand(ps)
 	clear(all)
+	d.given = d.given[:0]
 	if m, why := d.refused(); m > 0 {
 		n, err = m, why
 	}
@@ -221,6 +242,8 @@ func (d *Device) send() {
 	}
 }
 
+func (d *Device) flow(p stack.Packet) stack.Flow { return p.Flow(d.cfg.Ethernet) }
+
 // arrive lets packets from outside enter the world now, before anything else
 // happens. The stack works once for each run of packets of one flow: so that the
 // cause of what follows is one of the flow's.
@@ -228,14 +251,16 @@ func (d *Device) arrive(ps []stack.Packet) {
 	if d.cfg.Offload {
 		ps = d.merge.Merge(stack.DivideDatagrams(ps)) // TCP that somebody on the way has divided
 	}
+	d.place(ps)
 	for n, p := range ps {
 		last := n == len(ps)-1
 		if !last {
-			flow := p.Flow()
-			last = !flow.Same(ps[n+1])
+			flow := d.flow(p)
+			last = !flow.Known() || d.flow(ps[n+1]) != flow
 		}
 		d.w.bus.SetCause(0)
 		d.in.send(p)
+		d.release(n)
 		if last {
 			d.inside.settled()
 		}

@@ -32,8 +32,10 @@ type input struct {
 	any     bool // f may have done anything to any host; else it made threads ready or sent packets
 	look    bool // f changes nothing
 	packets []stack.Packet
-	packet  []byte // what f injects
-	command []byte // what f carries out
+	packet  []byte    // what f injects
+	dev     *Device   // into this device
+	sweep   *Observer // looks at what it knows; changes nothing else
+	command []byte    // what f carries out
 }
 
 func (w *World) post(cancel <-chan struct{}, in input) bool {
@@ -227,7 +229,20 @@ func (w *World) enter(start time.Time, in input) {
 	if next := w.loop.peek(); next != nil && w.port == nil {
 		now = min(now, next.at)
 	}
+	if in.sweep != nil {
+		if rs := in.sweep.sweep(); len(rs) > 0 {
+			w.loop.now = max(w.loop.now, now)
+			w.saw(in.sweep.host, rs)
+		}
+		return
+	}
 	w.loop.now = max(w.loop.now, now)
+	switch {
+	case in.packets != nil:
+		w.port.look(in.packets)
+	case in.dev != nil:
+		in.dev.lookAt(in.packet)
+	}
 	w.note(&in)
 	w.admit(in)
 }

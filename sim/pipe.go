@@ -29,6 +29,7 @@ type pipe struct {
 	rules    bool          // a rule may look at the bytes
 	direct   bool          // a port's: what takes no time arrives while it is sent
 	least    time.Duration // no packet arrives sooner after it was sent
+	said     trace.ID      // the event of the packet sent last; 0: it is not in the trace yet
 	free     *flight       // flights that have landed, for reuse
 	scratch  netem.Packet  // the packet being decided about
 }
@@ -90,6 +91,7 @@ func (p *pipe) send(pkt stack.Packet) {
 			seen.noteLostCopies(copies[1:])
 		}
 		seen.at(start, v.Drop)
+		p.said = seen.id
 	}
 	last := -1 // the copy that takes the packet itself
 	for n := range copies {

@@ -88,6 +88,44 @@ func (w *World) noteLost(n int, why error) {
 	}
 }
 
+// sightings is what an observer has seen at one instant.
+type sightings struct {
+	Host    string   `json:"host"`
+	Held    bool     `json:"held,omitempty"` // until the packets arrive that are the next input
+	Reports []report `json:"reports"`
+}
+
+// noteSeen records what an observer has seen: it is in the trace.
+func (w *World) noteSeen(s sightings) {
+	if w.rec == nil {
+		return
+	}
+	text, err := json.Marshal(s)
+	if err == nil {
+		err = w.rec.Input(record.Input{Ran: w.loop.ran, Now: w.loop.now, Seen: text})
+	}
+	if err != nil {
+		w.Fail(fmt.Errorf("recording: %w", err))
+		w.rec = nil
+	}
+}
+
+// replaySeen puts into the trace what an observer saw when it was recorded.
+func (w *World) replaySeen(dev *Device, text []byte) error {
+	var s sightings
+	if err := json.Unmarshal(text, &s); err != nil {
+		return fmt.Errorf("what %s saw cannot be read: %w", dev.cfg.Peer, err)
+	}
+	if s.Held {
+		dev.held = s.Reports
+		return nil
+	}
+	for i := range s.Reports {
+		w.emitReport(s.Host, &s.Reports[i])
+	}
+	return nil
+}
+
 // packetRecord is a packet as a recording has it.
 func packetRecord(p stack.Packet) record.Packet {
 	var r record.Packet
@@ -185,6 +223,8 @@ func (w *World) reach(ctx context.Context, n int, ran uint64, now time.Duration)
 func (w *World) replayInput(dev *Device, r *record.Input) error {
 	in := input{command: r.Command, any: true}
 	switch {
+	case r.Seen != nil:
+		return w.replaySeen(dev, r.Seen)
 	case r.Command != nil:
 		in.f = func() { _ = w.handle(r.Command) } // its error was somebody's answer
 	case dev.cfg.Port != nil:

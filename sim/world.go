@@ -35,31 +35,32 @@ const DefaultMaxEvents = 100_000_000
 
 // World is everything that one loop runs.
 type World struct {
-	cfg     Config
-	loop    loop
-	bus     trace.Bus
-	flows   trace.Flows
-	hosts   []*Host
-	links   []*Link
-	reals   []*RealHost
-	threads roster[*thread] // in spawn order
-	ready   []*thread
-	current *thread // the one that is running, nil between
-	spawned int
-	calls   uint64
-	packets uint64
-	failed  []error
-	netdb   *sockapi.Netdb
-	rec     *record.Writer // of the inputs; nil if nobody records
-	handle  func(command []byte) error
-	posts   chan input  // see RunPaced
-	port    *Device     // the device that the loop reads and writes; nil: none
-	asleep  atomic.Bool // the loop waits for port, and posts have to wake it
-	batch   []stack.Packet
-	nets    []outsideNet
-	over    chan struct{} // closed: no thread of nets runs any more
-	ended   bool          // over is closed
-	closed  bool
+	cfg       Config
+	loop      loop
+	bus       trace.Bus
+	flows     trace.Flows
+	hosts     []*Host
+	links     []*Link
+	reals     []*RealHost
+	threads   roster[*thread] // in spawn order
+	ready     []*thread
+	current   *thread // the one that is running, nil between
+	spawned   int
+	calls     uint64
+	packets   uint64
+	failed    []error
+	netdb     *sockapi.Netdb
+	rec       *record.Writer // of the inputs; nil if nobody records
+	handle    func(command []byte) error
+	posts     chan input  // see RunPaced
+	port      *Device     // the device that the loop reads and writes; nil: none
+	asleep    atomic.Bool // the loop waits for port, and posts have to wake it
+	batch     []stack.Packet
+	observers []*Observer
+	nets      []outsideNet
+	over      chan struct{} // closed: no thread of nets runs any more
+	ended     bool          // over is closed
+	closed    bool
 }
 
 // New makes an empty world.
@@ -216,11 +217,13 @@ func (w *World) Step() bool {
 	return true
 }
 
-// leave lets what the host has sent leave through the port.
+// leave lets what the host has sent leave through the port, and looks at what
+// came of it.
 func (w *World) leave() {
 	if w.port != nil && len(w.port.sent) > 0 {
 		w.port.send()
 	}
+	w.observe()
 }
 
 // resumeReady resumes the threads that are ready, in spawn order, until none is.

@@ -1,6 +1,12 @@
 package stack
 
-import "gvisor.dev/gvisor/pkg/tcpip/header"
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"fivetuple/trace"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+)
 
 // Flow tells packets of different flows apart: addresses, protocol and ports,
 // where they are at their usual place.
@@ -9,11 +15,16 @@ type Flow struct {
 	n    int
 }
 
-// Flow returns the flow of a packet that begins with an IP header.
-func (p Packet) Flow() Flow {
+// Flow returns the flow of a packet that begins with an IP header, or with an
+// Ethernet header before that.
+func (p Packet) Flow(ethernet bool) Flow {
 	var f Flow
-	var first [header.IPv6MinimumSize + 4]byte
+	var first [header.EthernetMinimumSize + header.IPv6MinimumSize + 4]byte
 	b := p.peek(first[:])
+	if ethernet {
+		b = b[min(len(b), header.EthernetMinimumSize):]
+	}
+	b = b[:min(len(b), header.IPv6MinimumSize+4)]
 	switch {
 	case len(b) < header.IPv4MinimumSize+4:
 		return f
@@ -27,5 +38,22 @@ func (p Packet) Flow() Flow {
 	return f
 }
 
-// Same reports whether a packet is of the flow.
-func (f *Flow) Same(p Packet) bool { return f.n > 0 && p.Flow() == *f }
+// Tuple returns the five-tuple of a TCP flow as its sender sees it. It is zero for
+// other protocols, and where a header is not at its usual place.
+func (f Flow) Tuple() trace.FiveTuple {
+	if f.n == 0 || f.head[0] != byte(header.TCPProtocolNumber) {
+		return trace.FiveTuple{}
+	}
+	addrs, ports := f.head[1:f.n-4], f.head[f.n-4:f.n]
+	src, _ := netip.AddrFromSlice(addrs[:len(addrs)/2])
+	dst, _ := netip.AddrFromSlice(addrs[len(addrs)/2:])
+	return trace.FiveTuple{
+		Proto:  "tcp",
+		Local:  netip.AddrPortFrom(src, binary.BigEndian.Uint16(ports)),
+		Remote: netip.AddrPortFrom(dst, binary.BigEndian.Uint16(ports[2:])),
+	}
+}
+
+// Known reports whether it is the flow of a packet whose headers are at their
+// usual place.
+func (f Flow) Known() bool { return f.n > 0 }

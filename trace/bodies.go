@@ -109,19 +109,22 @@ type TCPInfo struct {
 	SRTT     time.Duration
 	RTTVar   time.Duration
 	RTO      time.Duration
-	CAState  string // "Open", "Disorder", "Recovery", "Loss", as Linux names them
+	CAState  string // "Open", "Disorder", "CWR", "Recovery", "Loss", as Linux names them
 	MinRTT   time.Duration
 
 	Unacked, Sacked      int    // segments in flight; of these, selectively acknowledged
 	MSS                  int    // largest payload sent, bytes; 0 before the handshake
 	SndWnd, RcvWnd       uint32 // windows: the peer's, and ours as last advertised, bytes
+	NoSndWnd, NoRcvWnd   bool   // not known: an older Linux kernel does not tell
 	SndWScale, RcvWScale uint8
 	Timestamps, SACK     bool // negotiated
+
+	Retrans uint32 // segments sent again so far; 0 for netstack, which is not asked
 }
 
 // Key is the part whose change makes a new event.
 func (i *TCPInfo) Key() TCPInfo {
-	return TCPInfo{Cwnd: i.Cwnd, Ssthresh: i.Ssthresh, SRTT: i.SRTT, RTTVar: i.RTTVar, RTO: i.RTO, CAState: i.CAState}
+	return TCPInfo{Cwnd: i.Cwnd, Ssthresh: i.Ssthresh, SRTT: i.SRTT, RTTVar: i.RTTVar, RTO: i.RTO, CAState: i.CAState, Retrans: i.Retrans}
 }
 
 // Kind implements [Body].

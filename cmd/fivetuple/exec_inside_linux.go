@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -10,19 +11,28 @@ import (
 	"syscall"
 
 	"fivetuple/tun"
+	"fivetuple/tun/sockdiag"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 )
 
 // insideName is the command that `fivetuple exec` runs itself as, in the
-// program's namespaces; insideReady is what it says when the descriptors of the
-// devices follow.
+// program's namespaces; insideFD is where it is told what to do, and says [ready].
 const (
-	insideName  = "exec-inside"
-	insideReady = "ready"
-	insideFD    = 3
+	insideName = "exec-inside"
+	insideFD   = 3
 )
+
+// ready is what comes with the descriptors of the devices, or instead of them.
+type ready struct {
+	Error   string `json:",omitempty"` // why there are none
+	Devices []int  `json:",omitempty"` // their numbers, if a socket that asks for connections follows them
+	NoDiag  string `json:",omitempty"` // why that socket does not
+}
+
+// diags is how many descriptors there are beside those of the devices.
+func (r *ready) diags() int { return min(1, len(r.Devices)) }
 
 func insideCommand() *cobra.Command {
 	return &cobra.Command{
@@ -34,7 +44,8 @@ func insideCommand() *cobra.Command {
 				return usagef("%s is run by `fivetuple exec` alone", insideName)
 			}
 			err := becomeProgram(conn)
-			if _, sendErr := conn.Write([]byte(err.Error())); sendErr != nil {
+			text, _ := json.Marshal(ready{Error: err.Error()}) // a struct of texts and numbers
+			if _, sendErr := conn.Write(text); sendErr != nil {
 				return usagef("%s is run by `fivetuple exec` alone", insideName)
 			}
 			return errSilent
@@ -76,11 +87,39 @@ func becomeProgram(conn *os.File) error {
 		}
 		fds = append(fds, int(f.Fd()))
 	}
-	if err := unix.Sendmsg(int(conn.Fd()), []byte(insideReady), unix.UnixRights(fds...), nil, 0); err != nil {
+	var said ready
+	if p.Diag {
+		fds = said.addDiag(fds, p.Interfaces)
+	}
+	text, err := json.Marshal(said)
+	if err != nil {
+		return err
+	}
+	if err := unix.Sendmsg(int(conn.Fd()), text, unix.UnixRights(fds...), nil, 0); err != nil {
 		return os.NewSyscallError("sendmsg", err)
 	}
 	conn.Close()
 	return os.NewSyscallError("exec "+path, syscall.Exec(path, p.Args, os.Environ()))
+}
+
+// addDiag adds a socket that asks for connections in this namespace.
+func (r *ready) addDiag(fds []int, interfaces []planInterface) []int {
+	var devices []int
+	for _, p := range interfaces {
+		i, err := net.InterfaceByName(p.Name)
+		if err != nil {
+			r.NoDiag = err.Error()
+			return fds
+		}
+		devices = append(devices, i.Index)
+	}
+	fd, err := sockdiag.OpenFD()
+	if err != nil {
+		r.NoDiag = err.Error()
+		return fds
+	}
+	r.Devices = devices
+	return append(fds, fd)
 }
 
 // quieten keeps the namespace's kernel from sending what no program asked for:

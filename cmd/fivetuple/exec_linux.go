@@ -27,6 +27,7 @@ type execConfig struct {
 	net, as string
 	with    []string
 	seed    uint64
+	diag    diag
 	out     outputs
 }
 
@@ -64,6 +65,7 @@ the lab is wrong.`,
 	f.StringVar(&c.as, "as", "", "the `host` of the lab whose place the program takes")
 	f.StringArrayVar(&c.with, "with", nil, "another host and its program, `HOST=COMMAND`, run by sh -c; it may be repeated")
 	f.Uint64Var(&c.seed, "seed", 1, "decides what links lose, and other choices")
+	c.diag.flag(f)
 	c.out.flags(cmd)
 	f.Lookup("quiet").Hidden = true // the program has standard output to itself
 	f.SetInterspersed(false)
@@ -117,6 +119,9 @@ func (c *execConfig) run(cmd *cobra.Command, args []string) error {
 	if err := c.out.check(); err != nil {
 		return err
 	}
+	if err := c.diag.check(c.out.observed()); err != nil {
+		return err
+	}
 	script, err := load(c.net)
 	if err != nil {
 		return err
@@ -126,6 +131,7 @@ func (c *execConfig) run(cmd *cobra.Command, args []string) error {
 	}
 	l := &lab{execConfig: c, programs: programs, world: sim.New(sim.Config{Seed: c.seed, Epoch: time.Now()})}
 	defer l.world.Close()
+	defer c.diag.close()
 	if err := c.out.open(script.Name, c.seed, l.world.Epoch()); err != nil {
 		return err
 	}
@@ -134,6 +140,7 @@ func (c *execConfig) run(cmd *cobra.Command, args []string) error {
 	}
 	runErr := l.play(cmd, script)
 	if l.lad != nil {
+		_ = l.lad.Flush() // its error is reported when it is closed
 		fmt.Fprintf(l.text, "\n%s\n", l.lad.Footer())
 	}
 	err = errors.Join(runErr, l.err, c.out.close(l.world.Bus().Close()))
@@ -233,7 +240,11 @@ func (l *lab) runPrograms(ctx context.Context, stop context.CancelCauseFunc, nam
 		}
 	}()
 	for i, p := range l.programs {
-		if err := p.start(ctx, names); err != nil {
+		if err := p.start(ctx, names, l.diag.wantedNow()); err != nil {
+			l.status = exitNotStarted
+			return fmt.Errorf("host %s: %w", p.host, err)
+		}
+		if err := l.askKernelOf(ctx, p); err != nil {
 			l.status = exitNotStarted
 			return fmt.Errorf("host %s: %w", p.host, err)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"fivetuple/internal/spell"
 	"fivetuple/sim"
+	"fivetuple/tun/sockdiag"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,12 +30,17 @@ type program struct {
 	real *sim.RealHost
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
+
+	devices []*sim.Device
+	conn    *sockdiag.Conn // asks its kernel for connections; nil: nobody does
+	connErr string         // why there is none
 }
 
 // plan is what the child that becomes the program has to set up first.
 type plan struct {
 	Interfaces []planInterface
 	Hosts      string // replaces /etc/hosts
+	Diag       bool   // send a socket that asks for connections
 	Args       []string
 }
 
@@ -46,8 +52,8 @@ type planInterface struct {
 
 // start runs fivetuple again in new namespaces, where it makes the interfaces,
 // sends their descriptors here, and becomes the program.
-func (p *program) start(ctx context.Context, names string) error {
-	todo := plan{Hosts: names, Args: p.args}
+func (p *program) start(ctx context.Context, names string, diag bool) error {
+	todo := plan{Hosts: names, Diag: diag, Args: p.args}
 	for _, i := range p.real.Interfaces() {
 		todo.Interfaces = append(todo.Interfaces, planInterface{i.Name(), i.MTU(), i.Addrs(), i.Routes()})
 	}
@@ -92,34 +98,38 @@ func (p *program) start(ctx context.Context, names string) error {
 // attach receives the descriptors of the devices, and connects them.
 func (p *program) attach(ctx context.Context, from *os.File) error {
 	ifaces := p.real.Interfaces()
-	msg, oob := make([]byte, 4096), make([]byte, unix.CmsgSpace(4*len(ifaces)))
+	msg, oob := make([]byte, 4096), make([]byte, unix.CmsgSpace(4*(len(ifaces)+1)))
 	n, oobn, _, _, err := unix.Recvmsg(int(from.Fd()), msg, oob, unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
 		return os.NewSyscallError("recvmsg", err)
 	}
-	if n != len(insideReady) || string(msg[:n]) != insideReady {
+	var said ready
+	if err := json.Unmarshal(msg[:n], &said); err != nil || said.Error != "" {
 		<-p.done // it has said why, or the message says it
-		return errors.New(strings.TrimSpace("could not be set up: " + string(msg[:n])))
+		return errors.New(strings.TrimSpace("could not be set up: " + said.Error))
 	}
 	cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
 	if err != nil || len(cmsgs) != 1 {
 		return fmt.Errorf("no descriptors came: %w", err)
 	}
 	fds, err := unix.ParseUnixRights(&cmsgs[0])
-	if err != nil || len(fds) != len(ifaces) {
+	if err != nil || len(fds) != len(ifaces)+said.diags() {
 		return fmt.Errorf("%d descriptors came for %d interfaces: %w", len(fds), len(ifaces), err)
+	}
+	if p.connErr = said.NoDiag; said.diags() > 0 {
+		p.conn = sockdiag.FromFD(fds[len(ifaces)], said.Devices...)
 	}
 	for n, i := range ifaces {
 		if err := unix.SetNonblock(fds[n], true); err != nil {
 			return err
 		}
-		pump(ctx, os.NewFile(uintptr(fds[n]), i.Name()), i)
+		p.devices = append(p.devices, pump(ctx, os.NewFile(uintptr(fds[n]), i.Name()), i))
 	}
 	return nil
 }
 
 // pump carries packets between a device and the world, until ctx is done.
-func pump(ctx context.Context, f *os.File, i *sim.RealInterface) {
+func pump(ctx context.Context, f *os.File, i *sim.RealInterface) *sim.Device {
 	dev := i.Open(func(packet []byte) error {
 		_, err := f.Write(packet)
 		return err
@@ -134,6 +144,7 @@ func pump(ctx context.Context, f *os.File, i *sim.RealInterface) {
 			}
 		}
 	}()
+	return dev
 }
 
 // servingLimit is how long a program of --with may take until it serves.

@@ -68,6 +68,9 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 	if err := l.beginRecording(); err != nil {
 		return err
 	}
+	if err := l.askKernel(); err != nil {
+		return err
+	}
 	return l.observe(cmd)
 }
 
@@ -175,9 +178,6 @@ func (l *live) readDevice(ctx context.Context) {
 	}
 }
 
-// flushInterval is how long a person waits for a line that is held back.
-const flushInterval = 100 * time.Millisecond
-
 // flushOften shows what the writers hold back.
 func (l *live) flushOften(ctx context.Context) {
 	tick := time.NewTicker(flushInterval)
@@ -231,5 +231,6 @@ func (l *live) close() error {
 	if l.tun != nil {
 		device = l.tun.Close()
 	}
+	l.diag.close()
 	return errors.Join(l.out.close(sinks), device)
 }

@@ -193,16 +193,12 @@ func replay(cmd *cobra.Command, path string, o *outputs) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	f, err := os.Open(path)
+	f, r, err := openRecording(path)
 	if err != nil {
-		return usageError{namedError(path, err)}
+		return usageError{err}
 	}
 	defer f.Close()
 	o.protect("the recording", path)
-	r, err := record.NewReader(f)
-	if err != nil {
-		return usageError{fmt.Errorf("%s: %w", path, err)}
-	}
 	var c liveConfig
 	if err := json.Unmarshal(r.Header.Config, &c); err != nil {
 		return usagef("%s: its configuration cannot be read: %w", path, err)
@@ -215,6 +211,27 @@ func replay(cmd *cobra.Command, path string, o *outputs) error {
 	end, dig, replayErr := c.replay(cmd, w, r, o, path)
 	sinks := w.Bus().Close()
 	return errors.Join(judge(cmd.ErrOrStderr(), path, w, end, dig, replayErr), o.close(sinks))
+}
+
+// openRecording opens a recording and reads its beginning. Its errors name the
+// path, what is wrong with it and what to do.
+func openRecording(path string) (*os.File, *record.Reader, error) {
+	if isLiveName(path) {
+		return nil, nil, fmt.Errorf("%s: is a live session: `fivetuple trace %s` shows it; replay takes the file of its --record", path, path)
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, nil, fmt.Errorf("%s: is a folder: name a recording in it, a file that `fivetuple up --record FILE` has written", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, namedError(path, err)
+	}
+	r, err := record.NewReader(f)
+	if err != nil {
+		f.Close() // the first error is the one to report
+		return nil, nil, namedError(path, err)
+	}
+	return f, r, nil
 }
 
 // replay builds the world with its outputs, and runs the recording.

@@ -29,6 +29,8 @@ type liveSession struct {
 	stop  context.CancelCauseFunc
 	end   <-chan struct{} // closed when nobody runs the world any more
 	peers []ladder.Host   // who is outside of the world, for the ladder
+	// looks is told, by the world's goroutine, that so many more follow the trace.
+	looks func(more int)
 
 	answers sync.WaitGroup // commands that are being carried out
 }
@@ -231,7 +233,7 @@ A reader that is too slow loses events, which is said; the session does not wait
   fivetuple trace @ft0 --format pcapng | wireshark -k -i -
   fivetuple trace @ft0 --format jsonl | jq .kind`,
 	}, func(s *liveSession, cmd *cobra.Command, _ []string) error {
-		return s.follow(cmd, func(w io.Writer) (trace.Sink, func() error, error) {
+		return s.follow(cmd, format != "ladder", func(w io.Writer) (trace.Sink, func() error, error) {
 			switch format {
 			case "ladder":
 				o := outputs{ascii: ascii, full: full}
@@ -260,10 +262,14 @@ A reader that is too slow loses events, which is said; the session does not wait
 // followed is how many pieces of a trace wait for a slow reader.
 const followed = 4096
 
+// flushInterval is how long a person waits for a line that is held back.
+const flushInterval = 100 * time.Millisecond
+
 // tail is a sink that hands what a writer writes to a reader elsewhere.
 type tail struct {
 	sink    trace.Sink
 	flush   func() error
+	each    bool // flush after every event; else now and then
 	buf     []byte
 	to      chan []byte
 	dropped int
@@ -273,8 +279,18 @@ func (t *tail) Write(b []byte) (int, error) { t.buf = append(t.buf, b...); retur
 
 // Event implements [trace.Sink]. It never waits.
 func (t *tail) Event(e *trace.Event) error {
-	if err := errors.Join(t.sink.Event(e), t.flush()); err != nil || len(t.buf) == 0 {
-		return err
+	err := t.sink.Event(e)
+	if err == nil && t.each {
+		err = t.flush()
+	}
+	t.pass()
+	return err
+}
+
+// pass hands over what has been written.
+func (t *tail) pass() {
+	if len(t.buf) == 0 {
+		return
 	}
 	select {
 	case t.to <- t.buf:
@@ -282,27 +298,50 @@ func (t *tail) Event(e *trace.Event) error {
 		t.dropped++
 	}
 	t.buf = nil
-	return nil
+}
+
+// flushNow writes what is held back: a ladder's lines, until it is known how they end.
+func (t *tail) flushNow() error {
+	err := t.flush()
+	t.pass()
+	return err
 }
 
 // Close implements [trace.Sink].
-func (t *tail) Close() error { close(t.to); return nil }
+func (t *tail) Close() error {
+	_ = t.flushNow() // to a buffer
+	close(t.to)
+	return nil
+}
 
-// follow attaches a writer to the trace until the command's context ends.
-func (s *liveSession) follow(cmd *cobra.Command, open func(io.Writer) (trace.Sink, func() error, error)) error {
-	t := &tail{to: make(chan []byte, followed)}
+// follow attaches a writer to the trace until the command's context ends. each
+// says that nothing is held back after an event.
+func (s *liveSession) follow(cmd *cobra.Command, each bool, open func(io.Writer) (trace.Sink, func() error, error)) error {
+	t := &tail{to: make(chan []byte, followed), each: each}
 	attach := func() (err error) {
 		if t.sink, t.flush, err = open(t); err == nil {
 			s.world.Bus().Attach(t)
+			s.looks(1)
+			err = t.flushNow() // what is above the first event
 		}
 		return err
 	}
 	if err := s.do(cmd.Context(), attach); err != nil {
 		return err
 	}
-	detach := func() error { s.world.Bus().Detach(t); return nil }
+	detach := func() error {
+		s.world.Bus().Detach(t)
+		s.looks(-1)
+		return nil
+	}
+	tick := time.NewTicker(flushInterval)
+	defer tick.Stop()
 	for {
 		select {
+		case <-tick.C:
+			if !t.each {
+				_ = s.do(cmd.Context(), t.flushNow) // whose end is seen below
+			}
 		case b, open := <-t.to:
 			if !open {
 				return nil // the session has ended

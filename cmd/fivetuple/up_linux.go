@@ -24,6 +24,7 @@ type upFlags struct {
 	addrs, hostAddrs                                                  []string
 	mtu                                                               int
 	seed                                                              uint64
+	diag                                                              diag
 	out                                                               outputs
 }
 
@@ -42,6 +43,7 @@ type upConfig struct {
 	user             *privileges    // whom to become once all is set up; nil: nobody else
 	netemOut         string         // impairments of the packets to Linux
 	netemIn          string         // and of those from it
+	diag             *diag
 	out              *outputs
 }
 
@@ -97,14 +99,18 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringVar(&u.control, "control", "", "`name` of the session, for ss @NAME, trace @NAME and so on (that of the device), or a path")
 	f.StringVar(&u.name, "host", "lab", "`name` of the host in the trace")
 	f.Uint64Var(&u.seed, "seed", 1, "decides every random choice of the stack")
+	u.diag.flag(f)
 	u.out.flags(cmd)
 }
 
 // check reads the flags. Everything that is wrong with them is found before
 // anything is made.
 func (u *upFlags) check() (c *upConfig, err error) {
-	c = &upConfig{control: u.control, record: u.record, tun: tun.Config{Name: u.tun, MTU: u.mtu}, name: u.name, seed: u.seed, files: u.files, out: &u.out}
+	c = &upConfig{control: u.control, record: u.record, tun: tun.Config{Name: u.tun, MTU: u.mtu}, name: u.name, seed: u.seed, files: u.files, diag: &u.diag, out: &u.out}
 	if err := c.out.check(); err != nil {
+		return nil, err
+	}
+	if err := c.diag.check(c.out.observed()); err != nil {
 		return nil, err
 	}
 	if err := c.checkDevice(u); err != nil {
@@ -282,7 +288,7 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	}
 	ctx, stop := context.WithCancelCause(cmd.Context())
 	ended := make(chan struct{})
-	s := &liveSession{world: l.world, stop: stop, end: ended, peers: []ladder.Host{l.built.peer()}}
+	s := &liveSession{world: l.world, stop: stop, end: ended, looks: c.diag.follow, peers: []ladder.Host{l.built.peer()}}
 	defer func() {
 		stop(nil)
 		close(ended)
@@ -307,7 +313,9 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	if l.lad != nil || len(l.out.live) > 0 || l.rec != nil {
 		go l.flushOften(ctx)
 	}
+	go sweepOften(ctx, c.diag.observers...)
 	err = l.run(ctx)
+	c.diag.end()
 	if l.rec != nil {
 		err = errors.Join(err, l.rec.end(l.world, endReason(ctx, err)))
 	}

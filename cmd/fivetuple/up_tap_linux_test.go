@@ -31,6 +31,7 @@ func TestUpTap(t *testing.T) {
 			require.NotEmpty(t, tshark(t, dir+"/s.pcapng", "-Y", "arp.opcode == 2 && eth.src == 02:00:00:00:01:01"))
 			require.NotEmpty(t, tshark(t, dir+"/s.pcapng", "-Y", "icmpv6.type == 136 && eth.src == 02:00:00:00:01:01"))
 			requireValid(t, dir)
+			require.Contains(t, read(t, dir, "s.txt"), "FIN-WAIT-1", "Linux's state is asked for")
 			r := start(t, dir, "fivetuple", "replay", "s.ft", "--check")
 			require.Zero(t, r.wait(), r.stderr())
 		})

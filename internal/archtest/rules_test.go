@@ -73,6 +73,10 @@ var rules = []rule{
 		why:   "real devices must work without the simulator; water and netlink are wrapped here and nowhere else",
 	},
 	{
+		pkg: "tun/sockdiag", allow: []string{"trace"}, third: []string{"golang.org/x/sys/unix"},
+		why: "asks the kernel for its connections in trace's words: a real namespace is enough, no device or stack",
+	},
+	{
 		pkg: "cmd", allow: []string{"..."}, clock: true,
 		third: []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/unix"},
 		why:   "the command wires everything, through our packages: a module of others is wrapped by one of them",

@@ -36,6 +36,7 @@ const (
 	kindPackets = 'P'
 	kindCommand = 'C'
 	kindLost    = 'L'
+	kindSeen    = 'S'
 	kindEnd     = 'E'
 )
 
@@ -49,8 +50,8 @@ type Header struct {
 	Config json.RawMessage `json:"config"`
 }
 
-// Input is what came from outside of the world at one instant: packets, or a
-// command.
+// Input is what came from outside of the world at one instant: packets, a
+// command, or what was seen there.
 type Input struct {
 	// Ran is how many events the loop had run before it, Now the world's time
 	// at which it was let in: together they place it exactly.
@@ -64,6 +65,9 @@ type Input struct {
 	// them then, and why: it is an input too. 0 for the others.
 	Lost int
 	Why  string
+	// Seen is what a kernel outside of the world said of its connections, as
+	// the recorder wrote it.
+	Seen []byte
 }
 
 // Packet is a packet, and what the device said of its checksums and segments.
@@ -147,6 +151,9 @@ func (w *Writer) Input(in Input) error {
 	case in.Command != nil:
 		w.buf = append(w.buf, in.Command...)
 		w.record(kindCommand, w.buf)
+	case in.Seen != nil:
+		w.buf = append(w.buf, in.Seen...)
+		w.record(kindSeen, w.buf)
 	case in.Lost > 0:
 		w.buf = binary.AppendUvarint(w.buf, uint64(in.Lost))
 		w.buf = append(w.buf, in.Why...)
@@ -210,8 +217,12 @@ type Reader struct {
 func NewReader(r io.Reader) (*Reader, error) {
 	in := &Reader{r: bufio.NewReaderSize(r, 1<<16), at: int64(len(magic))}
 	got := make([]byte, len(magic))
-	if _, err := io.ReadFull(in.r, got); err != nil || string(got) != magic {
-		return nil, errors.New("this is no recording of fivetuple's, or of another version")
+	_, err := io.ReadFull(in.r, got)
+	switch short := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF); {
+	case err != nil && !short:
+		return nil, err // it could not be read
+	case short || string(got) != magic:
+		return nil, errors.New("this is no recording of fivetuple's, or of another version: `fivetuple up --record FILE` writes one")
 	}
 	kind, body, err := in.record()
 	if err != nil {
@@ -287,6 +298,8 @@ func (r *Reader) Next() (*Input, *End, error) {
 		}
 	case kindCommand:
 		in.Command = f.b
+	case kindSeen:
+		in.Seen = f.b
 	case kindLost:
 		in.Lost = int(f.uvarint())
 		in.Why = string(f.b)

@@ -21,6 +21,7 @@ func sample(t testing.TB) ([]byte, []any) {
 		&Input{Ran: 0, Now: time.Millisecond, Packets: []Packet{{Data: []byte{0x45, 1}}, {Meta: []byte{9}, Data: []byte{0x60}}}},
 		&Input{Ran: 3, Now: time.Millisecond, Command: []byte(`["link"]`)},
 		&Input{Ran: 3, Now: 2 * time.Millisecond, Lost: 41, Why: "no buffer space"},
+		&Input{Ran: 3, Now: 2 * time.Millisecond, Seen: []byte(`{"host":"linux"}`)},
 		&Input{Ran: 900, Now: time.Hour, Packets: []Packet{{Data: bytes.Repeat([]byte{7}, 3000)}}},
 		&End{Ran: 1000, Now: 2 * time.Hour, Reason: "stopped", Events: 12345, Digest: [32]byte{1, 2, 3}},
 	}

@@ -179,7 +179,14 @@ func (l *line) tcpInfo(i *trace.TCPInfo) {
 		l.uint("in_flight", uint64(i.Unacked))
 		l.uint("sacked", uint64(i.Sacked))
 		l.uint("mss", uint64(i.MSS))
-		l.uint("snd_wnd", uint64(i.SndWnd))
-		l.uint("rcv_wnd", uint64(i.RcvWnd))
+		if !i.NoSndWnd {
+			l.uint("snd_wnd", uint64(i.SndWnd))
+		}
+		if !i.NoRcvWnd {
+			l.uint("rcv_wnd", uint64(i.RcvWnd))
+		}
+	}
+	if i.Retrans != 0 {
+		l.uint("retrans", uint64(i.Retrans))
 	}
 }

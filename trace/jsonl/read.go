@@ -92,6 +92,7 @@ type Record struct {
 	MSS      int     `json:"mss"`
 	SndWnd   *uint32 `json:"snd_wnd"`
 	RcvWnd   *uint32 `json:"rcv_wnd"`
+	Retrans  uint32  `json:"retrans"`
 
 	// "timer", "process", "expect" and "link".
 	ArmedNS   *int64 `json:"armed_ns"`

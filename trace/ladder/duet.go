@@ -102,7 +102,7 @@ func (d *duet) arrow(r *row) []string {
 	}
 	body, rest := d.body(w, toRight)
 	notes := [2]string{}
-	notes[r.lane] = note
+	notes[r.lane], notes[1-r.lane] = note, r.far
 	out := []string{d.join(notes[0], lport, body, rport, notes[1])}
 	return append(out, d.spill(rest, toRight)...)
 }

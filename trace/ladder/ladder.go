@@ -127,6 +127,7 @@ func (l *Ladder) settle() {
 	}
 	l.pending = l.pending[:0]
 	for _, r := range l.queue {
+		r.ready = r.ready || r.held
 		if r.call != nil && !r.ready {
 			l.waits(r)
 		}

@@ -34,6 +34,9 @@ func (l *Ladder) sends(ev *trace.Event, p *trace.Packet) {
 	w := l.wireOf(ev, p)
 	w.seg = l.flows.note(&p.Summary)
 	r := l.add(&row{lane: l.lanes.find(ev.Host), ready: true, wire: w})
+	if p.What == trace.Sent && l.cfg.Paced { // what a real host makes of it is seen after it
+		r.sent, r.num, r.held, r.ready = ev.ID, p.Num, true, false
+	}
 	if r.lane == noLane {
 		r.lane = w.from
 	}

@@ -15,11 +15,15 @@ type row struct {
 	lane  int    // whose side it is on
 	text  string // a call, or whatever happens on that side
 	state string // shown inside of the text
+	far   string // at the other end of the arrow: what the arrival led to, in the same instant
 	wide  bool   // the text concerns everybody and goes over the whole width
 	gap   bool   // the text stands for rows that are left out
 
-	wire *wire // set if the row is about a packet
-	bulk *bulk // set if the row may be summed up with its like
+	wire *wire    // set if the row is about a packet
+	sent trace.ID // the event of its sending; 0: the row shows something else
+	num  uint64   // the packet's number
+	held bool     // until the instant is over
+	bulk *bulk    // set if the row may be summed up with its like
 
 	call    *trace.Call // the call that is to be resolved
 	who     trace.Origin

@@ -37,11 +37,50 @@ func (l *Ladder) takeIf(match func(pendingState) bool) string {
 	return ""
 }
 
+// withPacket shows a state that was seen after a packet at one end of its arrow: if
+// the arrow is of this instant, and that end is free.
+func (l *Ladder) withPacket(p pendingState) bool {
+	cause := l.recent[p.ev.Cause]
+	if cause == nil {
+		return false
+	}
+	pkt, ok := cause.Body.(*trace.Packet)
+	if !ok || cause.Host != p.ev.Host {
+		return false
+	}
+	for _, r := range l.queue {
+		switch {
+		case !r.held || r.wire.loop || r.wire.drop != "":
+			continue
+		case r.sent == cause.ID && r.state == "":
+			r.state = stateName(p.body.To)
+		case pkt.What == trace.Delivered && r.num == pkt.Num && r.far == "" && l.drawsBothEnds(r.wire):
+			r.far = stateName(p.body.To)
+		default:
+			continue
+		}
+		r.bulk, p.row.gone = nil, true
+		return true
+	}
+	return false
+}
+
+// drawsBothEnds reports whether an arrow has room for a state at its far end.
+func (l *Ladder) drawsBothEnds(w *wire) bool {
+	return len(l.lanes) == 2 && w.from != noLane && w.to != noLane && w.from != w.to
+}
+
 // ownLine shows a state that no other row has taken: with the packet that
 // arrived, or with the timer that fired.
 func (l *Ladder) ownLine(p pendingState) {
+	if l.withPacket(p) {
+		return
+	}
 	p.row.ready = true
 	name := string(p.body.From) + " → " + string(p.body.To)
+	if p.body.From == "" {
+		name = string(p.body.To)
+	}
 	if cause := l.recent[p.ev.Cause]; cause != nil {
 		if pkt, ok := cause.Body.(*trace.Packet); ok && pkt.What == trace.Delivered {
 			if w := l.wireOf(cause, pkt); !w.loop {
