@@ -17,7 +17,7 @@ BUILD := build -trimpath -buildvcs=false
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race fuzz lint bench bench-tun scale deps determinism differential check clean
+.PHONY: help build demo test race fuzz lint bench bench-tun soak scale deps determinism differential check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,12 @@ bench: ## Go benchmarks, then the same bulk transfer in ns-3 if it is installed
 
 bench-tun: build ## fivetuple on a TUN device beside the kernel behind a veth pair (root, 90 seconds)
 	$(GO) run ./internal/tunbench -fivetuple $(BIN)
+
+# Flags for `make soak`, as SOAK="-for 1m -only load".
+SOAK ?=
+
+soak: build ## load a live session for 10 minutes and mistreat it, 1,000,000 connections (root, 20 minutes)
+	$(GO) run ./internal/soak -fivetuple $(BIN) $(SOAK)
 
 scale: ## 10,000 connections on one epoll, 100,000 idle ones: time, memory, growth
 	$(GO) run ./internal/scale

@@ -108,6 +108,11 @@ var rules = []rule{
 		why:   "measures the command from outside, in network namespaces of its own",
 	},
 	{
+		pkg: "internal/soak", clock: true,
+		third: []string{"github.com/vishvananda/netlink", "golang.org/x/sys/unix"},
+		why:   "loads the command from outside, in network namespaces of its own",
+	},
+	{
 		pkg: "internal", clock: true,
 		why: "tools of the repository: they run the product from outside and import none of it",
 	},

@@ -63,7 +63,7 @@ func (s *soak) killClient(ctx context.Context, v *session) (string, error) {
 	left := ""
 	err = within(func() bool {
 		left, err = s.command(ctx, "ss", v.control(), "-tnH", "state", "established")
-		return err == nil && strings.TrimSpace(left) == ""
+		return err == nil && !strings.Contains(left, v.addr.String())
 	})
 	return "the connection is gone", err
 }
@@ -166,7 +166,7 @@ func (s *soak) floodControl(ctx context.Context, v *session) (string, error) {
 
 // anotherUser has to be refused.
 func (s *soak) anotherUser(_ context.Context, v *session) (string, error) {
-	if err := errors.Join(os.Chmod(s.dir, 0o755), copyFile(s.bin, s.dir+"/fivetuple")); err != nil {
+	if err := copyFile(s.bin, s.dir+"/fivetuple"); err != nil {
 		return "", err
 	}
 	cmd := exec.Command(s.dir+"/fivetuple", "stats", v.control())

@@ -91,7 +91,8 @@ func (s *soak) setUp() error {
 	}
 	return errors.Join(
 		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
-		unix.Mount("soak", s.dir, "tmpfs", 0, "size=6g"),
+		os.Chmod(s.dir, 0o755), // for the users to whom a session drops
+		unix.Mount("soak", s.dir, "tmpfs", 0, "size=6g,mode=1777"),
 		os.WriteFile("/proc/sys/net/ipv4/tcp_congestion_control", []byte("reno"), 0), // the machine's may pace
 	)
 }
