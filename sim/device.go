@@ -34,7 +34,8 @@ type DeviceConfig struct {
 	// slice. An error is a warning in the trace: the packet is lost.
 	Write func(packet []byte) error
 	// Port takes the place of Write, and of [Device.Inject]: the loop itself
-	// reads and writes it. A world has one at most.
+	// reads and writes it. A world has one at most, to which all its devices
+	// belong, as lines 0, 1, 2 ... in the order in which they are attached.
 	Port Port
 	// Offload means that the port takes and gives super-packets and open
 	// checksums ([stack.Offload]).
@@ -43,17 +44,18 @@ type DeviceConfig struct {
 	OffloadUDP bool
 }
 
-// Port is the outside of a device that carries many packets at a time. All
-// packets that are there when it is read arrive at one instant, and what the
-// world sends at one instant leaves together.
+// Port is the outside of a world's devices, and carries many packets at a time.
+// All packets of a line that are there when it is read arrive at one instant, and
+// what the world sends on a line at one instant leaves together.
 type Port interface {
-	// Receive appends to ps packets that are there, and returns it. It waits
-	// for the first of them for at most timeout (less than 0: without limit; 0:
-	// not at all), or until Wake.
-	Receive(ps []stack.Packet, timeout time.Duration) ([]stack.Packet, error)
+	// Receive appends to ps packets that are there on one line, and returns it
+	// with the line. It waits for the first of them for at most timeout (less
+	// than 0: without limit; 0: not at all), or until Wake. A line that always has
+	// packets must not keep it from the others.
+	Receive(ps []stack.Packet, timeout time.Duration) (in []stack.Packet, line int, err error)
 	// Send uses up the packets. Those that fail are lost; it returns how many
 	// they were, with the first error.
-	Send(ps []stack.Packet) (lost int, err error)
+	Send(line int, ps []stack.Packet) (lost int, err error)
 	// Wake ends the Receive that waits, or else the next one that would. Any
 	// goroutine may call it.
 	Wake()
@@ -64,6 +66,7 @@ type Port interface {
 type Device struct {
 	cfg  DeviceConfig
 	w    *World
+	line int // of the port
 	in   *pipe
 	link *Link
 
@@ -89,8 +92,8 @@ func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
 		return nil, fmt.Errorf("device %s: DeviceConfig.Write is required, or Port", cfg.Name)
 	case cfg.Offload && cfg.Port == nil:
 		return nil, fmt.Errorf("device %s: offloads need a port", cfg.Name)
-	case cfg.Port != nil && h.w.port != nil:
-		return nil, fmt.Errorf("device %s: %s has a port already, and the loop waits for one", cfg.Name, h.w.port.cfg.Name)
+	case cfg.Port != nil && h.w.port != nil && h.w.port != cfg.Port:
+		return nil, fmt.Errorf("device %s: %s has another port, and the loop waits for one", cfg.Name, h.w.lines[0].cfg.Name)
 	}
 	if cfg.Peer == "" {
 		cfg.Peer = "linux"
@@ -115,7 +118,9 @@ func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
 	}
 	if cfg.Port != nil {
 		d.link.ab.direct, d.link.ba.direct = true, true
-		h.w.port, h.w.loop.late = d, true
+		d.line = len(h.w.lines)
+		h.w.lines = append(h.w.lines, d)
+		h.w.port, h.w.loop.late = cfg.Port, true
 	}
 	return d, nil
 }
@@ -194,7 +199,7 @@ func (d *Device) receive(f *flight) {
 		err = why
 	}
 	if err != nil {
-		d.w.noteLost(1, err)
+		d.noteLost(1, err)
 		d.lost(1, err)
 	}
 	d.obs.after(g)
@@ -237,7 +242,7 @@ func (d *Device) send() {
 		n, err = m, why
 	}
 	if n > 0 {
-		d.w.noteLost(n, err)
+		d.noteLost(n, err)
 		d.lost(n, err)
 	}
 }

@@ -32,6 +32,7 @@ type input struct {
 	any     bool // f may have done anything to any host; else it made threads ready or sent packets
 	look    bool // f changes nothing
 	packets []stack.Packet
+	line    int       // of the port, where the packets are from
 	packet  []byte    // what f injects
 	dev     *Device   // into this device
 	sweep   *Observer // looks at what it knows; changes nothing else
@@ -51,7 +52,7 @@ func (w *World) post(cancel <-chan struct{}, in input) bool {
 // rouse ends the loop's wait for its port.
 func (w *World) rouse() {
 	if w.asleep.Load() {
-		w.port.cfg.Port.Wake()
+		w.port.Wake()
 	}
 }
 
@@ -160,9 +161,9 @@ func (w *World) readPort(start time.Time, timeout time.Duration) {
 	if w.batch == nil {
 		w.batch = make([]stack.Packet, 0, maxInputs)
 	}
-	ps, err := w.port.cfg.Port.Receive(w.batch[:0], timeout)
+	ps, line, err := w.port.Receive(w.batch[:0], timeout)
 	if len(ps) > 0 {
-		w.enter(start, input{packets: ps})
+		w.enter(start, input{packets: ps, line: line})
 		clear(ps)
 	}
 	if err != nil {
@@ -239,7 +240,7 @@ func (w *World) enter(start time.Time, in input) {
 	w.loop.now = max(w.loop.now, now)
 	switch {
 	case in.packets != nil:
-		w.port.look(in.packets)
+		w.lines[in.line].look(in.packets)
 	case in.dev != nil:
 		in.dev.lookAt(in.packet)
 	}
@@ -251,7 +252,7 @@ func (w *World) enter(start time.Time, in input) {
 func (w *World) admit(in input) {
 	w.bus.SetCause(0)
 	if in.f == nil {
-		w.port.arrive(in.packets)
+		w.lines[in.line].arrive(in.packets)
 	} else {
 		in.f()
 		if in.any {

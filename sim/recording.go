@@ -58,7 +58,7 @@ func (w *World) note(in *input) {
 	if w.rec == nil {
 		return
 	}
-	r := record.Input{Ran: w.loop.ran, Now: w.loop.now, Command: in.command}
+	r := record.Input{Ran: w.loop.ran, Now: w.loop.now, Line: in.line, Command: in.command}
 	switch {
 	case in.packets != nil:
 		for _, p := range in.packets {
@@ -78,11 +78,12 @@ func (w *World) note(in *input) {
 
 // noteLost records that the device refused packets: what the world does next
 // depends on it.
-func (w *World) noteLost(n int, why error) {
+func (d *Device) noteLost(n int, why error) {
+	w := d.w
 	if w.rec == nil {
 		return
 	}
-	if err := w.rec.Input(record.Input{Ran: w.loop.ran, Now: w.loop.now, Lost: n, Why: why.Error()}); err != nil {
+	if err := w.rec.Input(record.Input{Ran: w.loop.ran, Now: w.loop.now, Line: d.line, Lost: n, Why: why.Error()}); err != nil {
 		w.Fail(fmt.Errorf("recording: %w", err))
 		w.rec = nil
 	}
@@ -93,6 +94,7 @@ type sightings struct {
 	Host    string   `json:"host"`
 	Held    bool     `json:"held,omitempty"` // until the packets arrive that are the next input
 	Reports []report `json:"reports"`
+	line    int      // by which the packets arrive
 }
 
 // noteSeen records what an observer has seen: it is in the trace.
@@ -102,7 +104,7 @@ func (w *World) noteSeen(s sightings) {
 	}
 	text, err := json.Marshal(s)
 	if err == nil {
-		err = w.rec.Input(record.Input{Ran: w.loop.ran, Now: w.loop.now, Seen: text})
+		err = w.rec.Input(record.Input{Ran: w.loop.ran, Now: w.loop.now, Line: s.line, Seen: text})
 	}
 	if err != nil {
 		w.Fail(fmt.Errorf("recording: %w", err))
@@ -150,15 +152,15 @@ func packetOf(r record.Packet) (stack.Packet, error) {
 }
 
 // Replay runs a recording: this world must have been built as the recorded one
-// was, with the device dev. It returns how the recorded run ended, or
+// was, with the same devices in the same order. It returns how the recorded run ended, or
 // [record.ErrCut] if the recording ends before that: the world is at the last
 // input then. Any other error is a recording that does not fit this world.
-func (w *World) Replay(ctx context.Context, r *record.Reader, dev *Device) (*record.End, error) {
+func (w *World) Replay(ctx context.Context, r *record.Reader, devs ...*Device) (*record.End, error) {
 	if err := w.settleAddresses(); err != nil {
 		return nil, err
 	}
 	w.resumeReady()
-	in, end, err := dev.next(r)
+	in, end, err := nextInput(r, devs)
 	for n := 1; ; n++ {
 		if err != nil {
 			return nil, err
@@ -167,11 +169,11 @@ func (w *World) Replay(ctx context.Context, r *record.Reader, dev *Device) (*rec
 			return end, w.reach(ctx, n, end.Ran, end.Now)
 		}
 		now := in
-		in, end, err = dev.next(r) // what is lost on the way has to be known before
+		in, end, err = nextInput(r, devs) // what is lost on the way has to be known before
 		if err := w.reach(ctx, n, now.Ran, now.Now); err != nil {
 			return nil, err
 		}
-		if err := w.replayInput(dev, now); err != nil {
+		if err := w.replayInput(devs[now.Line], now); err != nil {
 			return nil, fmt.Errorf("input %d: %w", n, err)
 		}
 		if len(w.failed) > 0 {
@@ -180,14 +182,21 @@ func (w *World) Replay(ctx context.Context, r *record.Reader, dev *Device) (*rec
 	}
 }
 
-// next reads the next input that comes from outside, or the end. What the device
-// is going to refuse before that is remembered.
-func (d *Device) next(r *record.Reader) (*record.Input, *record.End, error) {
+// nextInput reads the next input that comes from outside, or the end. What a
+// device is going to refuse before that is remembered.
+func nextInput(r *record.Reader, devs []*Device) (*record.Input, *record.End, error) {
 	for {
 		in, end, err := r.Next()
-		if err != nil || end != nil || in.Lost == 0 {
+		if err != nil || end != nil {
 			return in, end, err
 		}
+		if in.Line >= len(devs) {
+			return nil, nil, fmt.Errorf("an input is of device %d, and there are %d: this is not what was recorded", in.Line+1, len(devs))
+		}
+		if in.Lost == 0 {
+			return in, nil, nil
+		}
+		d := devs[in.Line]
 		d.refuse = append(d.refuse, *in)
 	}
 }
@@ -233,7 +242,7 @@ func (w *World) replayInput(dev *Device, r *record.Input) error {
 			if err != nil {
 				return err
 			}
-			in.packets = append(in.packets, pkt)
+			in.packets, in.line = append(in.packets, pkt), r.Line
 		}
 	default:
 		in.any = false

@@ -53,7 +53,8 @@ type World struct {
 	rec       *record.Writer // of the inputs; nil if nobody records
 	handle    func(command []byte) error
 	posts     chan input  // see RunPaced
-	port      *Device     // the device that the loop reads and writes; nil: none
+	port      Port        // what the loop reads and writes; nil: nothing
+	lines     []*Device   // of port
 	asleep    atomic.Bool // the loop waits for port, and posts have to wake it
 	batch     []stack.Packet
 	observers []*Observer
@@ -220,8 +221,10 @@ func (w *World) Step() bool {
 // leave lets what the host has sent leave through the port, and looks at what
 // came of it.
 func (w *World) leave() {
-	if w.port != nil && len(w.port.sent) > 0 {
-		w.port.send()
+	for _, d := range w.lines {
+		if len(d.sent) > 0 {
+			d.send()
+		}
 	}
 	w.observe()
 }

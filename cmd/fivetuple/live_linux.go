@@ -55,7 +55,7 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 			return err
 		}
 	} else {
-		dc.Port, dc.OffloadUDP = newPort(l.tun), l.tun.OffloadsUDP()
+		dc.Port, dc.OffloadUDP = newPort([]tun.Device{l.tun}), l.tun.OffloadsUDP()
 	}
 	l.built = liveConfig{Host: l.name, Addrs: l.addrs, HostAddrs: l.hostAddrs, Device: l.tun.Name(), MTU: l.tun.MTU(),
 		Port: dc.Port != nil, Offload: l.tun.Offloads(), Ethernet: l.tun.Ethernet(), Congestion: l.congestion, Out: l.netemOut, In: l.netemIn}

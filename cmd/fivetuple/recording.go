@@ -148,9 +148,11 @@ func (r *recorder) end(w *sim.World, reason string) error {
 // replayPort is the outside of a device that is replayed: nothing leaves.
 type replayPort struct{}
 
-func (replayPort) Receive(ps []stack.Packet, _ time.Duration) ([]stack.Packet, error) { return ps, nil }
-func (replayPort) Wake()                                                              {}
-func (replayPort) Send(ps []stack.Packet) (int, error) {
+func (replayPort) Receive(ps []stack.Packet, _ time.Duration) ([]stack.Packet, int, error) {
+	return ps, 0, nil
+}
+func (replayPort) Wake() {}
+func (replayPort) Send(_ int, ps []stack.Packet) (int, error) {
 	for _, p := range ps {
 		p.Release()
 	}

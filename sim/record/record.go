@@ -30,6 +30,9 @@ const magic = "fivetuple recording 1\n"
 // maxRecord bounds a record: a batch of 64 packets of 64 KiB, and more.
 const maxRecord = 16 << 20
 
+// maxLine bounds a line's number.
+const maxLine = 1 << 16
+
 // Kinds of records.
 const (
 	kindHeader  = 'H'
@@ -38,6 +41,10 @@ const (
 	kindLost    = 'L'
 	kindSeen    = 'S'
 	kindEnd     = 'E'
+
+	// ofLine makes a kind its lower-case letter: the body then has the number of a
+	// line, which is not 0, behind the place.
+	ofLine = 0x20
 )
 
 // Header says what was run.
@@ -57,6 +64,8 @@ type Input struct {
 	// at which it was let in: together they place it exactly.
 	Ran uint64
 	Now time.Duration
+	// Line is the device that it is about, of several: 0 is the first.
+	Line int
 	// Packets are the packets that came together.
 	Packets []Packet
 	// Command is a change that somebody asked for, as the recorder wrote it.
@@ -147,23 +156,28 @@ func (w *Writer) bytes(b []byte) {
 // Input appends an input.
 func (w *Writer) Input(in Input) error {
 	w.place(in.Ran, in.Now)
+	of := byte(0)
+	if in.Line > 0 {
+		of = ofLine
+		w.buf = binary.AppendUvarint(w.buf, uint64(in.Line))
+	}
 	switch {
 	case in.Command != nil:
 		w.buf = append(w.buf, in.Command...)
 		w.record(kindCommand, w.buf)
 	case in.Seen != nil:
 		w.buf = append(w.buf, in.Seen...)
-		w.record(kindSeen, w.buf)
+		w.record(kindSeen|of, w.buf)
 	case in.Lost > 0:
 		w.buf = binary.AppendUvarint(w.buf, uint64(in.Lost))
 		w.buf = append(w.buf, in.Why...)
-		w.record(kindLost, w.buf)
+		w.record(kindLost|of, w.buf)
 	default:
 		for _, p := range in.Packets {
 			w.bytes(p.Meta)
 			w.bytes(p.Data)
 		}
-		w.record(kindPackets, w.buf)
+		w.record(kindPackets|of, w.buf)
 	}
 	return w.err
 }
@@ -291,6 +305,10 @@ func (r *Reader) Next() (*Input, *End, error) {
 	r.ran += f.uvarint()
 	r.now += time.Duration(f.uvarint())
 	in := &Input{Ran: r.ran, Now: r.now}
+	if kind&ofLine != 0 {
+		in.Line = int(min(f.uvarint(), maxLine))
+		kind &^= ofLine
+	}
 	switch kind {
 	case kindPackets:
 		for len(f.b) > 0 && !f.bad {
