@@ -60,7 +60,8 @@ const tapMAC = "5a:94:ef:e4:0c:ee"
 func (l *lab) launchTapVsock(s *server, v variant) error {
 	socket := "unix://" + filepath.Join(scratch, s.device()+".sock")
 	mtu := strconv.Itoa(v.mtu)
-	if err := s.run(exec.Command(filepath.Join(l.peers, "gvproxy"), "-listen", socket, "-mtu", mtu)); err != nil {
+	ssh := strconv.Itoa(2222 + s.number) // it forwards a port whether it is wanted or not: each its own
+	if err := s.run(exec.Command(filepath.Join(l.peers, "gvproxy"), "-listen", socket, "-mtu", mtu, "-ssh-port", ssh)); err != nil {
 		return err
 	}
 	if err := s.awaitFile(filepath.Join(scratch, s.device()+".sock")); err != nil {
@@ -108,8 +109,12 @@ func (l *lab) launchSlirp(s *server, v variant) error {
 
 // launchPasta starts pasta, which configures its TAP device itself.
 func (l *lab) launchPasta(s *server, v variant) error {
+	netns, err := s.client.file()
+	if err != nil {
+		return err
+	}
 	return s.run(exec.Command("pasta", "--foreground", "--quiet", "--ipv4-only", "--config-net", "--mtu", strconv.Itoa(v.mtu),
 		"--ns-ifname", s.device(), "--interface", besideLink, "--address", s.there[0].Addr().String(), "--netmask", "24",
 		"--gateway", s.here[0].Addr().String(), "--no-map-gw", "--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none",
-		"--runas", "0", "--netns-only", "--netns", fmt.Sprintf("/proc/%d/ns/net", s.client.pid())))
+		"--runas", "0", "--netns-only", "--netns", netns))
 }

@@ -65,14 +65,15 @@ func (o *options) measure() error {
 		fmt.Printf("stopped at the limit of %s, in round %d of %d\n", o.limit, rounds+1, o.rounds)
 	}
 	report(os.Stdout, o, servers)
-	return ourFailures(servers)
+	return mustFailures(servers)
 }
 
-// ourFailures is an error if not all of our own variants could be measured.
-func ourFailures(servers []*server) error {
+// mustFailures is an error if what everything is compared with could not be
+// measured.
+func mustFailures(servers []*server) error {
 	var failed []string
 	for _, s := range servers {
-		if s.kind.ours && len(s.failures) > 0 {
+		if s.kind.must && len(s.failures) > 0 {
 			failed = append(failed, s.name)
 		}
 	}

@@ -101,7 +101,7 @@ func contains(list, name string) bool {
 // outer gets the peers that were asked for, prints what is measured with, and
 // runs the lab with those that there are.
 func (o *options) outer() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), buildTime)
 	defer cancel()
 	have := o.prepare(ctx, os.Stdout)
 	if len(have) == 0 {

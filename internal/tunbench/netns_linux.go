@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"runtime"
 
 	"fivetuple/internal/tunbench/services"
@@ -58,6 +59,19 @@ func newHolder(name string, own bool) (*namespace, error) {
 }
 
 func (n *namespace) pid() int { return n.holder.cmd.Process.Pid }
+
+// file is the namespace as a file, for programs that have given up the
+// right to look into the folder of a process.
+func (n *namespace) file() (string, error) {
+	name := filepath.Join(scratch, fmt.Sprintf("netns-%d", n.pid()))
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		return "", err
+	}
+	if err := unix.Mount(fmt.Sprintf("/proc/%d/ns/net", n.pid()), name, "", unix.MS_BIND, ""); err != nil {
+		return "", fmt.Errorf("mount a network namespace: %w", err)
+	}
+	return name, nil
+}
 
 // hears waits for a line of the holder.
 func (n *namespace) hears(line string) error {
@@ -165,7 +179,8 @@ func defaultRoute(name string, gateway netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	r := &netlink.Route{LinkIndex: link.Attrs().Index, Scope: netlink.SCOPE_LINK}
+	all := &net.IPNet{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}
+	r := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: all, Scope: netlink.SCOPE_LINK}
 	if gateway.IsValid() {
 		r.Gw, r.Scope = gateway.AsSlice(), netlink.SCOPE_UNIVERSE
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,14 +29,17 @@ const tapVsock = "github.com/containers/gvisor-tap-vsock/cmd/"
 
 const tapVsockVersion = "@v0.8.9"
 
+// buildTime is how long the building of all peers may take.
+const buildTime = 4 * time.Minute
+
 // supplies are the programs of each kind that needs some.
 var supplies = map[string][]supply{
-	"fdbased":   {{program: "peers", gocmd: []string{"build", "-C", "bench/peers", "-trimpath", "-buildvcs=false", "-o", "OUT/peers", "."}}},
-	"wireguard": {{program: "peers", gocmd: []string{"build", "-C", "bench/peers", "-trimpath", "-buildvcs=false", "-o", "OUT/peers", "."}}},
-	"tun2socks": {{program: "tun2socks", gocmd: []string{"build", "-C", "bench/peers/tun2socks", "-trimpath", "-buildvcs=false", "-o", "OUT/tun2socks", "github.com/xjasonlyu/tun2socks/v2"}}},
+	"fdbased":   {{program: "peers", gocmd: []string{"build", "-C", "bench/peers", "-buildvcs=false", "-o", "OUT/peers", "."}}},
+	"wireguard": {{program: "peers", gocmd: []string{"build", "-C", "bench/peers", "-buildvcs=false", "-o", "OUT/peers", "."}}},
+	"tun2socks": {{program: "tun2socks", gocmd: []string{"build", "-C", "bench/peers/tun2socks", "-buildvcs=false", "-o", "OUT/tun2socks", "github.com/xjasonlyu/tun2socks/v2"}}},
 	"gvisor-tap-vsock": {
-		{program: "gvproxy", gocmd: []string{"install", "-trimpath", tapVsock + "gvproxy" + tapVsockVersion}},
-		{program: "vm", gocmd: []string{"install", "-trimpath", tapVsock + "vm" + tapVsockVersion}},
+		{program: "gvproxy", gocmd: []string{"install", tapVsock + "gvproxy" + tapVsockVersion}},
+		{program: "vm", gocmd: []string{"install", tapVsock + "vm" + tapVsockVersion}},
 	},
 	"slirp4netns": {{program: "slirp4netns", debian: "slirp4netns"}},
 	"pasta":       {{program: "pasta", debian: "passt"}},
@@ -95,7 +99,7 @@ func (o *options) supply(ctx context.Context, kind string) (found, missing strin
 			found += "; "
 		}
 		if found += versions(path); s.debian != "" {
-			found += packageVersion(ctx, s.debian)
+			found += packageVersion(s.debian)
 		}
 	}
 	return found, ""
@@ -120,7 +124,11 @@ func (o *options) get(ctx context.Context, s supply) (string, error) {
 	}
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(environment(), "GOBIN="+out, "GOFLAGS=")
-	if text, err := cmd.CombinedOutput(); err != nil {
+	text, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("it was not built within %s; remedy: run it again: what has been compiled is kept", buildTime)
+	}
+	if err != nil {
 		last := strings.TrimSpace(string(text))
 		last = strings.TrimSpace(last[strings.LastIndex(last, "\n")+1:])
 		return "", fmt.Errorf("%v: %s; remedy: let `go %s` work, which needs the repository's root and a module proxy", err, last, strings.Join(s.gocmd, " "))
@@ -150,8 +158,8 @@ func versions(path string) string {
 }
 
 // packageVersion is that of Debian's package, if dpkg knows it.
-func packageVersion(ctx context.Context, name string) string {
-	out, err := exec.CommandContext(ctx, "dpkg-query", "--show", "--showformat=${Version}", name).Output()
+func packageVersion(name string) string {
+	out, err := exec.Command("dpkg-query", "--show", "--showformat=${Version}", name).Output()
 	if err != nil {
 		return "version unknown: not from Debian's package " + name
 	}
@@ -165,7 +173,7 @@ func machine() []string {
 	load, _ := os.ReadFile("/proc/loadavg")
 	return []string{fmt.Sprintf("machine: %d processors, %s; %s; Linux %s; load %s", runtime.NumCPU(), field("/proc/cpuinfo", "model name"),
 		field("/proc/meminfo", "MemTotal"), unix.ByteSliceToString(name.Release[:]), strings.TrimSpace(string(load))),
-		"client, veth's server and tables: " + runtime.Version()}
+		"client and veth's server: " + runtime.Version()}
 }
 
 // field is the first value of a name in a file of /proc.

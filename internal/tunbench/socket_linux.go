@@ -50,7 +50,7 @@ func (c socket) Read(b []byte) (int, error) {
 	if n == 0 && err == nil {
 		err = io.EOF
 	}
-	return max(n, 0), err
+	return max(n, 0), named(err)
 }
 
 func (c socket) Write(b []byte) (int, error) {
@@ -58,7 +58,15 @@ func (c socket) Write(b []byte) (int, error) {
 	for err == unix.EINTR {
 		n, err = unix.Write(int(c), b)
 	}
-	return max(n, 0), err
+	return max(n, 0), named(err)
+}
+
+// named says what a socket's timeout is.
+func named(err error) error {
+	if err == unix.EAGAIN {
+		return errors.New("nothing moved until the time-out")
+	}
+	return err
 }
 
 func (c socket) close() { _ = unix.Close(int(c)) }

@@ -18,7 +18,7 @@ type variant struct {
 type kind struct {
 	name    string
 	gateway bool // it passes connections on to the kernel's TCP beside it; else it ends them itself
-	ours    bool // its failure is a failure of the benchmark
+	must    bool // the benchmark has failed if it could not be measured
 	launch  func(l *lab, s *server, v variant) error
 }
 
@@ -28,13 +28,13 @@ var kinds []kind
 func init() {
 	up := (*lab).launchUp
 	kinds = []kind{
-		{name: "veth", ours: true, launch: (*lab).launchVeth},
-		{name: "offload", ours: true, launch: up},
-		{name: "raw", ours: true, launch: up},
-		{name: "water", ours: true, launch: up},
+		{name: "veth", must: true, launch: (*lab).launchVeth},
+		{name: "offload", must: true, launch: up},
+		{name: "raw", launch: up},
+		{name: "water", launch: up},
 		{name: "fdbased", launch: (*lab).launchPeer},
 		{name: "wireguard", launch: (*lab).launchPeer},
-		{name: "gateway", gateway: true, ours: true, launch: (*lab).launchGateway},
+		{name: "gateway", gateway: true, must: true, launch: (*lab).launchGateway},
 		{name: "tun2socks", gateway: true, launch: (*lab).launchTun2socks},
 		{name: "gvisor-tap-vsock", gateway: true, launch: (*lab).launchTapVsock},
 		{name: "slirp4netns", gateway: true, launch: (*lab).launchSlirp},
