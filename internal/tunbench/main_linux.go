@@ -101,13 +101,13 @@ func contains(list, name string) bool {
 // outer gets the peers that were asked for, prints what is measured with, and
 // runs the lab with those that there are.
 func (o *options) outer() error {
+	runtime.LockOSThread() // what is started is killed when the thread that started it ends
 	ctx, cancel := context.WithTimeout(context.Background(), buildTime)
 	defer cancel()
 	have := o.prepare(ctx, os.Stdout)
 	if len(have) == 0 {
 		return fmt.Errorf("none of %s can be had: nothing to measure", o.variants)
 	}
-	runtime.LockOSThread() // the lab is killed when the thread that started it ends
 	cmd := again("lab", unix.CLONE_NEWNET|unix.CLONE_NEWPID|unix.CLONE_NEWNS)
 	cmd.Env = append(cmd.Env, "GODEBUG=asyncpreemptoff=1") // its signals interrupt system calls
 	cmd.Args = append(append(cmd.Args, os.Args[1:]...), "-variants="+strings.Join(have, ","))

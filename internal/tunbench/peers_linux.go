@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,11 +24,11 @@ type supply struct {
 	debian  string   // package that has it
 }
 
-// tapVsock is the version of gvisor-tap-vsock. Its gvforwarder is called vm
-// where it is built.
-const tapVsock = "github.com/containers/gvisor-tap-vsock/cmd/"
-
-const tapVsockVersion = "@v0.8.9"
+// tapVsock has gvproxy and gvforwarder, which is called vm where it is built.
+const (
+	tapVsock        = "github.com/containers/gvisor-tap-vsock/cmd/"
+	tapVsockVersion = "@v0.8.9"
+)
 
 // buildTime is how long the building of all peers may take.
 const buildTime = 4 * time.Minute
@@ -124,6 +125,7 @@ func (o *options) get(ctx context.Context, s supply) (string, error) {
 	}
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(environment(), "GOBIN="+out, "GOFLAGS=")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	text, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return "", fmt.Errorf("it was not built within %s; remedy: run it again: what has been compiled is kept", buildTime)
