@@ -24,12 +24,13 @@ func (l *lab) launchGateway(s *server, v variant) error {
 
 // launchTun2socks starts tun2socks, and moves its device to the client.
 func (l *lab) launchTun2socks(s *server, v variant) error {
+	up := filepath.Join(scratch, s.device()+".up")
 	err := s.run(exec.Command(filepath.Join(l.peers, "tun2socks"), "-device", "tun://"+s.device(), "-mtu", strconv.Itoa(v.mtu),
-		"-proxy", "direct://", "-loglevel", "error"))
+		"-proxy", "direct://", "-loglevel", "error", "-tun-post-up", "touch "+up))
 	if err != nil {
 		return err
 	}
-	if err := s.awaitLink(s.device()); err != nil {
+	if err := s.awaitFile(up); err != nil { // it would not find its device again
 		return err
 	}
 	link, err := netlink.LinkByName(s.device())

@@ -32,7 +32,7 @@ func (o *options) define(f *flag.FlagSet) {
 	f.StringVar(&o.binary, "fivetuple", "bin/fivetuple", "the `command` to measure")
 	f.StringVar(&o.peers, "peers", "bin/peers", "`folder` into which the peers are built")
 	f.IntVar(&o.rounds, "rounds", 5, "how often everything is measured")
-	f.DurationVar(&o.bulk, "bulk", 800*time.Millisecond, "how long a bulk transfer takes")
+	f.DurationVar(&o.bulk, "bulk", 700*time.Millisecond, "how long a bulk transfer takes")
 	f.DurationVar(&o.short, "short", 400*time.Millisecond, "how long each other measurement takes")
 	f.IntVar(&o.idle, "idle", 10000, "how many idle `connections`, as far as the limit of open files allows")
 	f.DurationVar(&o.limit, "limit", 5*time.Minute+15*time.Second, "when no further measurement begins: the tables are of the rounds until then")

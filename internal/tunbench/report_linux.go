@@ -18,8 +18,8 @@ var tables = []struct {
 	columns []column
 }{
 	{"Bulk transfer, Gbit/s, and the server's CPU seconds per GiB", false, []column{
-		{"in", "in", "%.1f"}, {"in-cpu", "CPU s/GiB", "%.3f"}, {"out", "out", "%.1f"}, {"out-cpu", "CPU s/GiB", "%.3f"},
-		{"in4", "in, 4 streams", "%.1f"}, {"out4", "out, 4 streams", "%.1f"}, {"in6", "in, IPv6", "%.1f"}, {"out6", "out, IPv6", "%.1f"},
+		{"in", "in", "%.3g"}, {"in-cpu", "CPU s/GiB", "%.3g"}, {"out", "out", "%.3g"}, {"out-cpu", "CPU s/GiB", "%.3g"},
+		{"in4", "in, 4 streams", "%.3g"}, {"out4", "out, 4 streams", "%.3g"}, {"in6", "in, IPv6", "%.3g"}, {"out6", "out, IPv6", "%.3g"},
 	}},
 	{"Round trips and connections, and the server's CPU time for each", false, []column{
 		{"rtt", "RTT, µs", "%.1f"}, {"rtt-p99", "99 %, µs", "%.0f"},
@@ -30,7 +30,7 @@ var tables = []struct {
 		{"idle", "connections", "%.0f"}, {"idle-bytes", "bytes each", "%.0f"}, {"idle-rate", "opened a second", "%.0f"},
 	}},
 	{"Gateways: bulk transfer in Gbit/s, CPU in seconds per GiB and µs per connection", true, []column{
-		{"in", "in", "%.2f"}, {"in-cpu", "CPU s/GiB", "%.3f"}, {"out", "out", "%.2f"}, {"out-cpu", "CPU s/GiB", "%.3f"},
+		{"in", "in", "%.3g"}, {"in-cpu", "CPU s/GiB", "%.3g"}, {"out", "out", "%.3g"}, {"out-cpu", "CPU s/GiB", "%.3g"},
 		{"rtt", "RTT, µs", "%.1f"}, {"rtt-p99", "99 %, µs", "%.0f"},
 		{"conn1", "connections/s", "%.0f"}, {"conn1-cpu", "CPU µs", "%.0f"}, {"conn8", "with 8 clients", "%.0f"}, {"conn8-cpu", "CPU µs", "%.0f"},
 	}},

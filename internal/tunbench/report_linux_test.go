@@ -40,7 +40,7 @@ func TestRatios(t *testing.T) {
 
 func TestReport(t *testing.T) {
 	servers := []*server{
-		measured(t, "veth", map[string][]float64{"in": {10, 30, 20}, "in-cpu": {0.5}, "rtt": {20}}),
+		measured(t, "veth", map[string][]float64{"in": {0.0123, 30, 20.04}, "in-cpu": {0.5}, "rtt": {20}}),
 		measured(t, "offload", map[string][]float64{"in": {10, 12}}),
 		measured(t, "pasta", nil),
 	}
@@ -52,8 +52,8 @@ func TestReport(t *testing.T) {
 
 |  | in | CPU s/GiB |
 |---|---|---|
-| veth | 20.0 (10.0 to 30.0) | 0.500 |
-| offload | 11.0 (10.0 to 12.0) | - |
+| veth | 20 (0.0123 to 30) | 0.5 |
+| offload | 11 (10 to 12) | - |
 
 Round trips and connections, and the server's CPU time for each:
 
@@ -69,7 +69,7 @@ ratio bulk-in-veth 0.55
 
 	b.Reset()
 	report(&b, &options{}, servers[:1])
-	require.Contains(t, b.String(), "      in                   CPU s/GiB\nveth  20.0 (10.0 to 30.0)  0.500\n")
+	require.Contains(t, b.String(), "      in                 CPU s/GiB\nveth  20 (0.0123 to 30)  0.5\n")
 	require.ErrorContains(t, mustFailures(servers), "not all was measured of offload")
 	require.NoError(t, mustFailures(servers[2:]), "a peer that fails is reported, and is no failure of ours")
 }
