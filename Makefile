@@ -12,6 +12,8 @@ RACE := ./stack ./sim/... ./sockapi ./tun ./cmd/...
 # command:package pairs that the tests look for; gcc is what -race links with.
 TOOLS := ip:iproute2 iperf3:iperf3 tshark:tshark curl:curl nc:netcat-openbsd \
 	ping:iputils-ping jq:jq gcc:gcc gcc:libc6-dev
+# Further flags of bench-tun, as -markdown or -only in,out.
+BENCHFLAGS ?=
 # What bench-tun measures besides, if it is there; no test needs it.
 BENCH_TOOLS := slirp4netns:slirp4netns pasta:passt
 # Without VCS stamping a build works in any checkout, whoever owns it.
@@ -57,7 +59,7 @@ bench: ## Go benchmarks, then the same bulk transfer in ns-3 if it is installed
 	@$(MAKE) --no-print-directory -C bench/ns3 run
 
 bench-tun: build ## fivetuple on a TUN device beside the kernel and other stacks (root, 6 minutes; builds the peers first)
-	$(GO) run ./internal/tunbench -fivetuple $(BIN)
+	$(GO) run ./internal/tunbench -fivetuple $(BIN) $(BENCHFLAGS)
 
 scale: ## 10,000 connections on one epoll, 100,000 idle ones: time, memory, growth
 	$(GO) run ./internal/scale

@@ -115,7 +115,11 @@ func (p *process) cpu() (time.Duration, error) {
 	for _, pid := range pids {
 		var t unix.Timespec
 		clock := int32(^pid<<3 | 2) // as clock_getcpuclockid(3) makes it
-		if err := unix.ClockGettime(clock, &t); err != nil {
+		err := unix.ClockGettime(clock, &t)
+		if err != nil && pid != pids[0] {
+			continue // a child that has just ended
+		}
+		if err != nil {
 			return 0, fmt.Errorf("%s: processor time: %w", p.name, err)
 		}
 		total += t.Nano()
@@ -132,6 +136,9 @@ func (p *process) memory() (int, error) {
 	total := 0
 	for _, pid := range pids {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+		if err != nil && pid != pids[0] {
+			continue
+		}
 		if err != nil {
 			return 0, err
 		}
