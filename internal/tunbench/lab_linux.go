@@ -50,13 +50,12 @@ func (o *options) measure() error {
 		servers = append(servers, l.launch(v))
 	}
 	if contains(o.only, "idle") {
+		fmt.Fprintln(os.Stderr, "idle connections")
 		for _, s := range servers {
 			l.measureIdle(s)
 		}
 	}
-	rounds := 0
-	for ; rounds < o.rounds && l.round(servers, rounds); rounds++ {
-	}
+	rounds := l.rounds(servers)
 	for _, s := range servers {
 		s.stop()
 	}
@@ -66,6 +65,18 @@ func (o *options) measure() error {
 	}
 	report(os.Stdout, o, servers)
 	return mustFailures(servers)
+}
+
+// rounds measures all servers in as many rounds as there is time for, and
+// returns how many were finished.
+func (l *lab) rounds(servers []*server) int {
+	for n := range l.options.rounds {
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", n+1, l.options.rounds)
+		if !l.round(servers, n) {
+			return n
+		}
+	}
+	return l.options.rounds
 }
 
 // mustFailures is an error if what everything is compared with could not be

@@ -35,7 +35,7 @@ func (o *options) define(f *flag.FlagSet) {
 	f.DurationVar(&o.bulk, "bulk", 700*time.Millisecond, "how long a bulk transfer takes")
 	f.DurationVar(&o.short, "short", 400*time.Millisecond, "how long each other measurement takes")
 	f.IntVar(&o.idle, "idle", 10000, "how many idle `connections`, as far as the limit of open files allows")
-	f.DurationVar(&o.limit, "limit", 5*time.Minute+15*time.Second, "when no further measurement begins: the tables are of the rounds until then")
+	f.DurationVar(&o.limit, "limit", 5*time.Minute+30*time.Second, "when no further measurement begins: the tables are of the rounds until then")
 	f.StringVar(&o.variants, "variants", strings.Join(defaultVariants, ","), "what is measured; a gateway's `names` may end in -65520, its MTU")
 	f.StringVar(&o.only, "only", strings.Join(measurementNames(), ","), "the `measurements`")
 	f.BoolVar(&o.markdown, "markdown", false, "print the tables as docs/benchmarks.md has them")

@@ -19,7 +19,7 @@ import (
 // send writes for some time and waits until everything has been read.
 func send(c socket, d time.Duration) (total int, err error) {
 	buf := make([]byte, services.IOSize)
-	for end := time.Now().Add(d); time.Now().Before(end); {
+	for end := time.Now().Add(d); total == 0 || time.Now().Before(end); {
 		n, err := c.Write(buf)
 		if total += n; err != nil {
 			return total, err
@@ -44,7 +44,7 @@ func orAnswer(err error) error {
 
 func receive(c socket, d time.Duration) (total int, err error) {
 	buf := make([]byte, services.IOSize)
-	for end := time.Now().Add(d); time.Now().Before(end); {
+	for end := time.Now().Add(d); total == 0 || time.Now().Before(end); {
 		n, err := c.Read(buf)
 		if total += n; err != nil {
 			return total, err
@@ -75,16 +75,16 @@ func (s *server) bulk(name string, streams int, to netip.AddrPort, transfer func
 	if err != nil {
 		return err
 	}
-	var bytes atomic.Int64
+	var moved atomic.Int64
 	used, elapsed, err := s.timed(streams, func(w int) error {
 		n, err := transfer(conns[w], d)
-		bytes.Add(int64(n))
+		moved.Add(int64(n))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	n := float64(bytes.Load())
+	n := float64(moved.Load())
 	s.add(name, n*8/1e9/elapsed.Seconds())
 	s.add(name+"-cpu", used.Seconds()/(n/(1<<30)))
 	return nil
@@ -121,7 +121,7 @@ func (s *server) roundTrips(d time.Duration) error {
 		defer c.close()
 		for end := time.Now().Add(d); ; {
 			start := time.Now()
-			if start.After(end) {
+			if len(times) > 0 && start.After(end) {
 				return nil
 			}
 			if err := c.echo(); err != nil {
@@ -145,13 +145,14 @@ func (s *server) rate(name string, n int, d time.Duration, f func(worker int) er
 	var total atomic.Int64
 	start := time.Now()
 	used, elapsed, err := s.timed(n, func(w int) error {
-		for time.Since(start) < d {
+		for {
 			if err := f(w); err != nil {
 				return err
 			}
-			total.Add(1)
+			if total.Add(1); time.Since(start) >= d {
+				return nil
+			}
 		}
-		return nil
 	})
 	if err != nil {
 		return err

@@ -50,7 +50,7 @@ var supplies = map[string][]supply{
 // and what is missing, with the remedy. It returns the variants that can be
 // measured.
 func (o *options) prepare(ctx context.Context, w io.Writer) (have []string) {
-	lines := append(machine(), o.binary+": "+versions(o.binary))
+	lines := append(machine(), "fivetuple: "+versions(o.binary))
 	seen := make(map[string]string) // kind: what is missing, "" is nothing
 	for name := range strings.SplitSeq(o.variants, ",") {
 		v, err := parseVariant(name)
@@ -138,25 +138,31 @@ func (o *options) get(ctx context.Context, s supply) (string, error) {
 	return filepath.Join(out, s.program), nil
 }
 
-// watched are the modules whose versions explain a number.
-var watched = []string{"gvisor.dev/gvisor", "golang.zx2c4.com/wireguard", "github.com/xjasonlyu/tun2socks/v2", "github.com/containers/gvisor-tap-vsock", "github.com/songgao/water"}
+// watched are the modules whose versions explain a number, and their names.
+var watched = []struct{ path, name string }{
+	{"gvisor.dev/gvisor", "gVisor"},
+	{"github.com/songgao/water", "water"},
+	{"golang.zx2c4.com/wireguard", "wireguard-go"},
+	{"github.com/xjasonlyu/tun2socks/v2", "tun2socks"},
+	{"github.com/containers/gvisor-tap-vsock", "gvisor-tap-vsock"},
+}
 
-// versions are those of the modules of a program in Go.
+// versions are those of Go and of the modules of a program, "" if it is not in
+// Go.
 func versions(path string) string {
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
-		return "" // not in Go
+		return ""
 	}
 	found := []string{info.GoVersion}
-	if contains(strings.Join(watched, ","), info.Main.Path) {
-		found = append(found, filepath.Base(path)+" of "+info.Main.Path+" "+info.Main.Version)
-	}
-	for _, d := range info.Deps {
-		if contains(strings.Join(watched, ","), d.Path) {
-			found = append(found, d.Path+" "+d.Version)
+	for _, w := range watched {
+		for _, d := range append(info.Deps, &info.Main) {
+			if d.Path == w.path {
+				found = append(found, w.name+" "+d.Version)
+			}
 		}
 	}
-	return strings.Join(found, ", ")
+	return filepath.Base(path) + " with " + strings.Join(found, ", ")
 }
 
 // packageVersion is that of Debian's package, if dpkg knows it.
@@ -173,7 +179,7 @@ func machine() []string {
 	var name unix.Utsname
 	_ = unix.Uname(&name)
 	load, _ := os.ReadFile("/proc/loadavg")
-	return []string{fmt.Sprintf("machine: %d processors, %s; %s; Linux %s; load %s", runtime.NumCPU(), field("/proc/cpuinfo", "model name"),
+	return []string{fmt.Sprintf("machine: %d processors, %s, %s of memory; Linux %s; load %s", runtime.NumCPU(), field("/proc/cpuinfo", "model name"),
 		field("/proc/meminfo", "MemTotal"), unix.ByteSliceToString(name.Release[:]), strings.TrimSpace(string(load))),
 		"client and veth's server: " + runtime.Version()}
 }
