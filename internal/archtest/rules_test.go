@@ -103,7 +103,7 @@ var rules = []rule{
 		why: "measures how worlds with many connections behave, through the API that a Go test uses",
 	},
 	{
-		pkg: "internal/tunbench", clock: true,
+		pkg: "internal/tunbench", allow: []string{"internal/tunbench/..."}, clock: true,
 		third: []string{"github.com/vishvananda/netlink", "golang.org/x/sys/unix"},
 		why:   "measures the command from outside, in network namespaces of its own",
 	},
