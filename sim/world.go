@@ -56,6 +56,7 @@ type World struct {
 	port    *Device     // the device that the loop reads and writes; nil: none
 	asleep  atomic.Bool // the loop waits for port, and posts have to wake it
 	batch   []stack.Packet
+	source  Source // beside the port; nil: none
 	nets    []outsideNet
 	over    chan struct{} // closed: no thread of nets runs any more
 	ended   bool          // over is closed

@@ -26,6 +26,7 @@ type fastDevice struct {
 	vnet    bool
 	offload bool
 	wake    *os.File // an eventfd
+	also    int      // a descriptor that ends a wait too; 0: none
 
 	in, out ioVector
 }
@@ -115,6 +116,10 @@ func (d *fastDevice) Wake() {
 	one := [8]byte{1} // either byte order: any number but 0 wakes
 	_, _ = d.wake.Write(one[:])
 }
+
+// AlsoAwait makes a ReadBatch that waits return when the descriptor fd can be read, too: an epoll instance. It
+// is called before the device is read, and fd has to stay open as long as that goes on.
+func (d *fastDevice) AlsoAwait(fd int) { d.also = fd }
 
 func (d *fastDevice) Read(p []byte) (int, error) {
 	if d.closed.Load() {
@@ -272,7 +277,10 @@ func (d *fastDevice) wait(fd uintptr, timeout time.Duration) (err error) {
 	// With one processor, others who can run would wait until the scheduler sees that this call takes long.
 	runtime.Gosched()
 	cerr := raw.Control(func(wake uintptr) {
-		fds := [2]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(wake), Events: unix.POLLIN}}
+		fds := [3]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(wake), Events: unix.POLLIN}, {Fd: -1}}
+		if d.also > 0 {
+			fds[2] = unix.PollFd{Fd: int32(d.also), Events: unix.POLLIN}
+		}
 		if _, err = unix.Ppoll(fds[:], ts, nil); errors.Is(err, unix.EINTR) {
 			err = nil // nothing yet: the caller comes back
 		}

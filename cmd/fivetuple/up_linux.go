@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"fivetuple/gateway"
 	"fivetuple/scenarios/star"
 	"fivetuple/sim/netem"
 	"fivetuple/trace/ladder"
@@ -20,7 +21,8 @@ import (
 // upFlags is what `fivetuple up` was asked for, as it was typed.
 type upFlags struct {
 	tun, serve, files, scenario, name, duration, control, record string
-	device, offload, congestion, netem, user                     string
+	device, offload, congestion, netem, user, netns              string
+	gateway                                                      gatewayFlags
 	addrs, hostAddrs                                             []string
 	mtu                                                          int
 	seed                                                         uint64
@@ -34,14 +36,16 @@ type upConfig struct {
 	seed             uint64
 	addrs, hostAddrs []netip.Prefix
 	serve            []service
-	files            string         // directory to serve; "": none
-	script           *star.Scenario // nil: serve until told to stop
-	duration         time.Duration  // 0: no limit
-	control          string         // name or path of the control socket
-	record           string         // file of the recording; "": none
-	user             *privileges    // whom to become once all is set up; nil: nobody else
-	netemOut         string         // impairments of the packets to Linux
-	netemIn          string         // and of those from it
+	files            string          // directory to serve; "": none
+	script           *star.Scenario  // nil: serve until told to stop
+	duration         time.Duration   // 0: no limit
+	control          string          // name or path of the control socket
+	record           string          // file of the recording; "": none
+	user             *privileges     // whom to become once all is set up; nil: nobody else
+	netns            string          // the device's network namespace; "": this one
+	gateway          *gateway.Config // nil: none
+	netemOut         string          // impairments of the packets to Linux
+	netemIn          string          // and of those from it
 	out              *outputs
 }
 
@@ -91,6 +95,8 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringVar(&u.scenario, "scenario", "", "run this `scenario` here: host(\"lab\") is the host with the device")
 	f.StringVar(&u.duration, "duration", "", "end by itself after this `time`, as 10s")
 	f.StringVar(&u.netem, "netem", "", "impair the link in tc-netem's `words`, as \"delay 40ms loss 1%\"; or \"out WORDS, in WORDS\"")
+	f.StringVar(&u.netns, "netns", "", "put the device into this network namespace: a `name` of ip-netns(8), a process's number, or a path")
+	u.gateway.define(f)
 	f.StringVar(&u.user, "user", "", "become this `user`, a name or a number, when device and files are open")
 	f.StringVar(&u.record, "record", "", "write all inputs to this `file`, for fivetuple replay")
 	f.StringVar(&u.control, "control", "", "`name` of the session, for ss @NAME, trace @NAME and so on (that of the device), or a path")
@@ -109,6 +115,9 @@ func (u *upFlags) check() (c *upConfig, err error) {
 	if err := c.checkDevice(u); err != nil {
 		return nil, err
 	}
+	if u.gateway.on && len(u.addrs)+len(u.hostAddrs) == 0 {
+		u.addrs, u.hostAddrs = gatewayAddrs, gatewayHostAddrs
+	}
 	if c.addrs, err = parsePrefixes("--addr", u.addrs); err != nil {
 		return nil, err
 	}
@@ -116,6 +125,9 @@ func (u *upFlags) check() (c *upConfig, err error) {
 		return nil, err
 	}
 	if err := c.checkAddrs(); err != nil {
+		return nil, err
+	}
+	if err := c.checkGateway(u); err != nil {
 		return nil, err
 	}
 	if c.serve, err = chooseServices(u.serve); err != nil {
@@ -271,6 +283,9 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	ctx, stop := context.WithCancelCause(cmd.Context())
 	ended := make(chan struct{})
 	s := &liveSession{world: l.world, stop: stop, end: ended, peers: []ladder.Host{l.built.peer()}}
+	if l.gate != nil {
+		s.gate = l.gate
+	}
 	defer func() {
 		stop(nil)
 		close(ended)
@@ -292,6 +307,7 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	if c.tun.Mode == tun.Water {
 		go l.readDevice(ctx)
 	}
+	l.attendGateway(ctx)
 	go l.flushOften(ctx)
 	err = l.run(ctx)
 	if l.rec != nil {
@@ -328,6 +344,7 @@ func (c *upConfig) ready(device string) string {
 	if c.files != "" {
 		line += fmt.Sprintf("; files of %s on port %d", c.files, c.filesPort())
 	}
+	line += c.gatewayReady()
 	if c.script != nil {
 		return line + "; running " + c.script.Name
 	}
