@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/netip"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -79,20 +80,22 @@ func pending(fd int) bool {
 	return err == unix.ENOTCONN
 }
 
-func read(fd int, b []byte) (int, error) {
-	for {
-		n, err := unix.Read(fd, b)
-		if err != unix.EINTR {
-			return n, err
-		}
-	}
-}
+// read and write do not tell Go's scheduler that they are system calls: they do
+// not wait.
 
-func write(fd int, b []byte) (int, error) {
+func read(fd int, b []byte) (int, error) { return call(unix.SYS_READ, fd, b, 0) }
+
+func write(fd int, b []byte) (int, error) { return call(unix.SYS_SENDTO, fd, b, unix.MSG_NOSIGNAL) }
+
+func call(trap uintptr, fd int, b []byte, flags uintptr) (int, error) {
 	for {
-		n, err := unix.SendmsgN(fd, b, nil, nil, unix.MSG_NOSIGNAL)
-		if err != unix.EINTR {
-			return n, err
+		n, _, errno := unix.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return -1, errno
 		}
 	}
 }
@@ -126,9 +129,12 @@ func (p *poller) add(fd int, num int32) error {
 
 // look finds what has happened.
 func (p *poller) look() bool {
-	n, err := unix.EpollWait(p.fd, p.events[:], 0)
-	p.found = max(n, 0)
-	return err == nil && n > 0
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), 0, 0, 0)
+	p.found = 0
+	if errno == 0 {
+		p.found = int(n)
+	}
+	return p.found > 0
 }
 
 // wait waits until look would find something, for at most ms milliseconds.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
 	"fivetuple/gateway"
 	"fivetuple/sim"
@@ -46,6 +48,9 @@ func (e *events) Event(ev *trace.Event) error {
 	}
 	return nil
 }
+
+// quiet is for tests that carry much: nobody looks at the trace.
+func (l *lab) quiet() { l.w.Bus().Detach(&l.events) }
 
 func (e *events) Close() error { return nil }
 
@@ -107,10 +112,17 @@ func (l *lab) run() {
 	require.NoError(l.t, err)
 }
 
-// do runs a client, and the world until it has ended.
+// do runs a client, and the world until it and its TCP flows have ended.
 func (l *lab) do(f func(p *sockapi.Proc) error) {
 	l.t.Helper()
 	l.client.Spawn("client", f)
+	l.host.Spawn("end", func(p *sockapi.Proc) error {
+		tcp := func(f gateway.Flow) bool { return f.Proto == "tcp" }
+		for len(l.client.Processes()) > 0 || slices.ContainsFunc(l.gate.Flows(), tcp) {
+			p.Sleep(time.Millisecond)
+		}
+		return nil
+	})
 	l.run()
 }
 
@@ -140,4 +152,24 @@ var targets = []struct {
 }{
 	{"IPv4", "127.0.0.1", target4, sockapi.AF_INET},
 	{"IPv6", "::1", target6, sockapi.AF_INET6},
+}
+
+// ask has the caller make calls, in virtual time: the world does not move but
+// for what they lead to, and for the answers of the machine's sockets.
+func (l *lab) ask(c *sim.Caller, f func(p *sockapi.Proc) error) {
+	l.t.Helper()
+	done := false
+	var err error
+	c.Do(func(p *sockapi.Proc) {
+		err = f(p)
+		done = true
+	})
+	for !done {
+		require.NoError(l.t, l.t.Context().Err())
+		for l.gate.Ready() {
+			l.gate.Take()
+		}
+		require.NoError(l.t, l.w.Run(l.t.Context(), sim.Until(l.w.Now()+time.Microsecond)))
+	}
+	require.NoError(l.t, err)
 }

@@ -19,6 +19,7 @@ func (f *tcpFlow) pump() {
 		f.events = 0
 		f.up.wait = f.up.wait && e&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0
 		f.down.wait = f.down.wait && e&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLERR|unix.EPOLLHUP) == 0
+		f.hup = f.hup || e&(unix.EPOLLRDHUP|unix.EPOLLHUP) != 0
 		if e&unix.EPOLLERR != 0 && socketError(f.host) != nil {
 			f.abortInside()
 			return
@@ -130,6 +131,9 @@ func (f *tcpFlow) pumpDown() {
 			case n == 0:
 				d.eof = true
 			default:
+				// Less than was asked for is all there is (epoll(7)), but a FIN
+				// may be behind it.
+				d.wait = n < d.room() && !f.hup
 				d.filled(n)
 				budget -= n
 				f.toInside(g.bytes[:n], false)

@@ -34,6 +34,7 @@ type tcpFlow struct {
 	door  *door // where it is to be accepted
 	since time.Duration
 
+	hup      bool      // the outside has sent its FIN: reading is to come to it
 	up, down direction // to the outside, and from it
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -31,7 +32,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "how often everything is measured")
 	flag.DurationVar(&o.bulk, "bulk", time.Second, "how long a bulk transfer takes")
 	flag.DurationVar(&o.short, "short", 500*time.Millisecond, "how long each other measurement takes")
-	flag.StringVar(&o.variants, "variants", "veth,offload,raw,water", "what is measured")
+	flag.StringVar(&o.variants, "variants", "veth,offload,raw,water", "what is measured; also gateway, slirp4netns, pasta: the way out of a namespace")
 	flag.StringVar(&o.only, "only", "in,out,rtt,conn1,conn8,http", "the measurements")
 	flag.Parse()
 	if err := start(&o); err != nil {
@@ -52,9 +53,11 @@ func start(o *options) error {
 		// the scheduler takes it away: let there be one for each.
 		runtime.GOMAXPROCS(16)
 		return o.measure()
-	default:
-		return serveVeth()
 	}
+	if words := strings.Fields(os.Getenv(roleEnv)); words[0] == "gateway" {
+		return serveGateway(words[1], words[2:])
+	}
+	return serveVeth()
 }
 
 // again is this program in a network namespace of its own, which ends with it.
@@ -79,6 +82,10 @@ func (o *options) measure() error {
 	}()
 	for n, name := range strings.Split(o.variants, ",") {
 		s, err := o.launch(name, n)
+		if errors.Is(err, exec.ErrNotFound) {
+			fmt.Fprintf(os.Stderr, "tunbench: %s is missing: it is not installed\n", name)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}

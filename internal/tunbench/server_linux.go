@@ -16,10 +16,11 @@ import (
 
 // server is what is measured, and what came out so far.
 type server struct {
-	name    string
-	addr    [4]byte
-	cmd     *exec.Cmd
-	results map[string][]float64
+	name     string
+	addr     [4]byte
+	cmd      *exec.Cmd
+	measured int // the process whose processor time counts; 0: that of cmd
+	results  map[string][]float64
 }
 
 // launch starts a server with a network of its own: 10.88.n.0/24, the server
@@ -30,6 +31,9 @@ func (o *options) launch(name string, n int) (*server, error) {
 	there := fmt.Sprintf("10.88.%d.2/24", n)
 	if name == "veth" {
 		return s, s.launchVeth(here, there)
+	}
+	if _, ok := gateways[name]; ok {
+		return s, s.launchGateway(o, n)
 	}
 	s.cmd = exec.Command(o.binary, "up", "-q", "--tun", "ft-"+name, "--addr", there, "--host-addr", here,
 		"--serve", "echo,discard,chargen,http", "--congestion", "reno", "--device", name)
@@ -107,7 +111,11 @@ func (s *server) stop() {
 
 // cpu is the processor time that the server has used so far.
 func (s *server) cpu() (time.Duration, error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(s.cmd.Process.Pid) + "/stat")
+	pid := s.measured
+	if pid == 0 {
+		pid = s.cmd.Process.Pid
+	}
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return 0, err
 	}
@@ -132,6 +140,14 @@ func serveVeth() error {
 	if err := useReno(); err != nil {
 		return err
 	}
+	return serveAll(func() error {
+		fmt.Println("ready")
+		return nil
+	})
+}
+
+// serveAll serves for ever; listening is called when clients can connect.
+func serveAll(listening func() error) error {
 	for port, serve := range map[string]func(net.Conn){":7": echo, ":9": discard, ":19": chargen, ":80": page} {
 		l, err := net.Listen("tcp4", port)
 		if err != nil {
@@ -151,7 +167,9 @@ func serveVeth() error {
 			}
 		}()
 	}
-	fmt.Println("ready")
+	if err := listening(); err != nil {
+		return err
+	}
 	select {}
 }
 
