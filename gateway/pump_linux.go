@@ -153,7 +153,9 @@ func (f *tcpFlow) toInside(b []byte, kept bool) bool {
 		f.abortOutside()
 		return false
 	}
-	n = max(n, 0)
+	if n = max(n, 0); n < len(b) {
+		f.watch.Full()
+	}
 	f.received += uint64(n)
 	if kept {
 		f.down.passed(&f.g.kept, n)

@@ -120,7 +120,10 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 			if ctx.Err() != nil {
 				return nil
 			}
-			w.Step()
+			// What came may have cancelled the event: the next one may not be due.
+			if next = w.loop.peek(); next != nil && next.at <= time.Since(start) {
+				w.Step()
+			}
 			continue
 		}
 		if w.port != nil {

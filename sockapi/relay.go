@@ -3,6 +3,7 @@ package sockapi
 import (
 	"time"
 
+	"fivetuple/stack"
 	"fivetuple/trace"
 
 	"gvisor.dev/gvisor/pkg/waiter"
@@ -25,6 +26,7 @@ type Watch struct {
 	s     *socket
 	entry waiter.Entry
 	f     func()
+	full  bool // see Full
 }
 
 // Watch calls f whenever it may have become possible to read or write, or an
@@ -42,7 +44,18 @@ func (p *Proc) Watch(fd int, f func()) (*Watch, error) {
 }
 
 // NotifyEvent implements [waiter.EventListener].
-func (w *Watch) NotifyEvent(waiter.EventMask) { w.f() }
+func (w *Watch) NotifyEvent(mask waiter.EventMask) {
+	if mask&(waiter.WritableEvents|waiter.EventHUp|waiter.EventErr) != 0 {
+		w.full = false
+	}
+	w.f()
+}
+
+// Full notes that a send has filled the send buffer: Writable is false until
+// half of it is free. Who wrote whenever there is any room at all, without Nagle's
+// algorithm, would go on for ever in segments as small as the one that was
+// acknowledged last.
+func (w *Watch) Full() { w.full = stack.SendBufferBusy(w.s.ep) }
 
 // Readable reports whether a call that receives would not wait.
 func (w *Watch) Readable() bool {
@@ -51,7 +64,7 @@ func (w *Watch) Readable() bool {
 
 // Writable reports whether a call that sends would not wait.
 func (w *Watch) Writable() bool {
-	return w.s.ep.Readiness(waiter.WritableEvents|waiter.EventHUp|waiter.EventErr) != 0
+	return !w.full && w.s.ep.Readiness(waiter.WritableEvents|waiter.EventHUp|waiter.EventErr) != 0
 }
 
 // State is the socket's TCP state.
