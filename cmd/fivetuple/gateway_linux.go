@@ -29,8 +29,8 @@ func (g *gatewayFlags) define(f *pflag.FlagSet) {
 // config checks the flags; own are the addresses that the stack itself has.
 func (g *gatewayFlags) config(own []netip.Prefix) (*gateway.Config, error) {
 	if !g.on {
-		if len(g.maps) > 0 {
-			return nil, usagef("--gateway-map is for --gateway")
+		if len(g.maps) > 0 || g.flows != gateway.DefaultMaxFlows {
+			return nil, usagef("--gateway-map and --gateway-flows are for --gateway")
 		}
 		return nil, nil
 	}

@@ -59,6 +59,9 @@ there as it happens. Once it is ready, a line that begins with "up:" goes to
 standard error. SIGINT, SIGTERM or the end of --duration ends it: the device is
 removed, and a summary with the sockets that were open goes to standard error.
 
+With --gateway the stack is the way out of a network namespace: what programs in
+it send to any address goes on through sockets of this machine.
+
 Services for --serve:
 ` + serviceTable() + `
 Exit status: 0 if it was told to stop or the scenario ran to its end, 1 if
@@ -67,7 +70,9 @@ something failed, 2 if the command line is wrong or the device cannot be made,
 		Example: `  sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --serve echo,http
   curl http://10.77.0.2/
   sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --files .
-  sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --scenario client.star`,
+  sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --scenario client.star
+  sudo fivetuple up --gateway --netns lab --netem "delay 40ms"
+  sudo ip netns exec lab curl http://192.0.2.5/`,
 		Args: exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := f.check()
