@@ -41,6 +41,10 @@ func (b *base) common() *base { return b }
 // open makes the outside socket.
 func (b *base) open(f flow, typ, proto int) (err error) {
 	if b.host, err = dial(typ, proto, b.dialed); err != nil {
+		if g := b.g; !g.starved && (err == unix.EMFILE || err == unix.ENFILE) {
+			g.starved = true
+			g.p.Warn("gateway: no descriptor is left for an outside socket: " + errnoName(err) + "; raise the limit (ulimit -n), or lower --gateway-flows")
+		}
 		return err
 	}
 	b.g.byFD[int32(b.host)] = f

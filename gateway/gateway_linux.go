@@ -20,18 +20,19 @@ type Gateway struct {
 	ping4 bool // ping sockets may be made
 	ping6 bool
 
-	flows map[key]flow
-	byFD  map[int32]flow           // by the machine's descriptor
-	doors map[netip.AddrPort]*door // listeners
-	shut  []*door                  // those that nobody waits at, oldest first
-	fresh []*held                  // arrivals that wait for the thread
-	ready []step                   // what may make progress
-	timed []flow                   // what may expire
-	sweep time.Duration            // when it is looked at next
-	num   int32                    // of the last flow
-	full  bool                     // the limit was hit, and it was said
-	kept  buffers
-	bytes []byte // what is on its way between two calls
+	flows   map[key]flow
+	byFD    map[int32]flow           // by the machine's descriptor
+	doors   map[netip.AddrPort]*door // listeners
+	shut    []*door                  // those that nobody waits at, oldest first
+	fresh   []*held                  // arrivals that wait for the thread
+	ready   []step                   // what may make progress
+	timed   []flow                   // what may expire
+	sweep   time.Duration            // when it is looked at next
+	num     int32                    // of the last flow
+	full    bool                     // the limit was hit, and it was said
+	starved bool                     // the same for this process's descriptors
+	kept    buffers
+	bytes   []byte // what is on its way between two calls
 
 	counts Counts
 }

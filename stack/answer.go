@@ -35,8 +35,11 @@ var codes = map[Unreachable][2]uint8{
 // its destination (RFC 9293, section 3.10.7.1). syn is an IP packet.
 func Refusal(syn []byte) []byte {
 	a, ok := parseArrival(syn)
+	if !ok {
+		return nil
+	}
 	data := a.payload(syn)
-	if !ok || len(data) < header.TCPMinimumSize {
+	if len(data) < header.TCPMinimumSize {
 		return nil
 	}
 	in := header.TCP(data)

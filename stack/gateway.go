@@ -148,11 +148,11 @@ func parseArrival(b []byte) (a Arrival, ok bool) {
 		return a, false
 	}
 	a.Src, a.Dst = netip.AddrPortFrom(src, 0), netip.AddrPortFrom(dst, 0)
+	if len(b) < a.at || a.at < header.IPv4MinimumSize {
+		return a, false
+	}
 	if a.Later {
 		return a, true
-	}
-	if len(b) < a.at {
-		return a, false
 	}
 	return a, a.parseTransport(b[a.at:])
 }
@@ -246,6 +246,9 @@ func (a *Arrival) Intact() bool {
 	sum := header.PseudoHeaderChecksum(proto, Address(a.Src.Addr()), Address(a.Dst.Addr()), uint16(len(data)))
 	switch proto {
 	case header.UDPProtocolNumber:
+		if len(data) < header.UDPMinimumSize {
+			return false
+		}
 		if header.UDP(data).Checksum() == 0 && a.Src.Addr().Is4() {
 			return true // none was computed: RFC 768
 		}
