@@ -56,6 +56,19 @@ func (w *World) rouse() {
 	}
 }
 
+// Source is where more than packets comes from: sockets of the machine.
+type Source interface {
+	// Ready reports, without waiting, whether something has happened. The world
+	// asks whenever it reads its port, whose Receive has to end for it.
+	Ready() bool
+	// Take lets what has happened enter the world: it makes threads ready.
+	Take()
+}
+
+// Attend makes the world ask a source, besides its port. Who has a source
+// beside a world without a port posts what happens.
+func (w *World) Attend(s Source) { w.source = s }
+
 // outside implements [sockapi.Outside].
 type outside struct{ w *World }
 
@@ -110,7 +123,10 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 			if ctx.Err() != nil {
 				return nil
 			}
-			w.Step()
+			// What came may have cancelled the event: the next one may not be due.
+			if next = w.loop.peek(); next != nil && next.at <= time.Since(start) {
+				w.Step()
+			}
 			continue
 		}
 		if w.port != nil {
@@ -168,6 +184,9 @@ func (w *World) readPort(start time.Time, timeout time.Duration) {
 	}
 	if err != nil {
 		w.Fail(err)
+	}
+	if w.source != nil && w.source.Ready() {
+		w.enter(start, input{f: w.source.Take})
 	}
 }
 

@@ -57,6 +57,7 @@ type World struct {
 	lines     []*Device   // of port
 	asleep    atomic.Bool // the loop waits for port, and posts have to wake it
 	batch     []stack.Packet
+	source    Source // beside the port; nil: none
 	observers []*Observer
 	nets      []outsideNet
 	over      chan struct{} // closed: no thread of nets runs any more

@@ -26,11 +26,13 @@ func Await(devs []Device, timeout time.Duration) error {
 		}
 		fast[i] = f
 	}
-	return awaitFast(fast, make([]unix.PollFd, 0, 2*len(fast)), timeout)
+	return awaitFast(fast, make([]unix.PollFd, 0, perDevice*len(fast)), timeout)
 }
 
-// awaitFast takes hold of the descriptors of one device after the other, and then waits. fds has those that it holds:
-// of each device, its own and its eventfd.
+// perDevice is how many descriptors a device is waited for with: its own, its eventfd, and that of AlsoAwait.
+const perDevice = 3
+
+// awaitFast takes hold of the descriptors of one device after the other, and then waits. fds has those that it holds.
 func awaitFast(devs []*fastDevice, fds []unix.PollFd, timeout time.Duration) (err error) {
 	if len(devs) == 0 {
 		return poll(fds, timeout)
@@ -42,7 +44,13 @@ func awaitFast(devs []*fastDevice, fds []unix.PollFd, timeout time.Duration) (er
 	var inner error
 	err = devs[0].control(func(fd uintptr) {
 		err := raw.Control(func(wake uintptr) {
-			fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}, unix.PollFd{Fd: int32(wake), Events: unix.POLLIN})
+			also := int32(-1) // which ppoll passes over
+			if devs[0].also > 0 {
+				also = int32(devs[0].also)
+			}
+			for _, n := range [perDevice]int32{int32(fd), int32(wake), also} {
+				fds = append(fds, unix.PollFd{Fd: n, Events: unix.POLLIN})
+			}
 			inner = awaitFast(devs[1:], fds, timeout)
 		})
 		inner = errors.Join(err, inner)
@@ -50,7 +58,7 @@ func awaitFast(devs []*fastDevice, fds []unix.PollFd, timeout time.Duration) (er
 	return errors.Join(err, inner)
 }
 
-// poll waits, and takes what was written to eventfds, which every second descriptor is.
+// poll waits, and takes what was written to the eventfds.
 func poll(fds []unix.PollFd, timeout time.Duration) error {
 	var ts *unix.Timespec
 	if timeout > 0 {
@@ -63,7 +71,7 @@ func poll(fds []unix.PollFd, timeout time.Duration) error {
 	if errors.Is(err, unix.EINTR) {
 		err = nil // nothing yet: the caller comes back
 	}
-	for i := 1; i < len(fds); i += 2 {
+	for i := 1; i < len(fds); i += perDevice {
 		if fds[i].Revents != 0 {
 			var count [8]byte
 			_, _ = unix.Read(int(fds[i].Fd), count[:])

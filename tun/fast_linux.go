@@ -27,9 +27,10 @@ type fastDevice struct {
 	offload bool
 	udp     bool     // offloads of UDP too
 	wake    *os.File // an eventfd
+	also    int      // a descriptor that ends a wait too; 0: none
 
 	alone  [1]*fastDevice // itself, and memory: for wait
-	polled [2]unix.PollFd
+	polled [perDevice]unix.PollFd
 
 	in, out ioVector
 }
@@ -137,6 +138,10 @@ func (d *fastDevice) Wake() {
 	one := [8]byte{1} // either byte order: any number but 0 wakes
 	_, _ = d.wake.Write(one[:])
 }
+
+// AlsoAwait makes a ReadBatch that waits return when the descriptor fd can be read, too: an epoll instance. It
+// is called before the device is read, and fd has to stay open as long as that goes on.
+func (d *fastDevice) AlsoAwait(fd int) { d.also = fd }
 
 func (d *fastDevice) Read(p []byte) (int, error) {
 	if d.closed.Load() {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"fivetuple/gateway"
 	"fivetuple/scenarios/star"
 	"fivetuple/sim"
 	"fivetuple/trace"
@@ -31,7 +32,8 @@ type live struct {
 	text  io.Writer
 
 	built liveConfig
-	rec   *recorder // nil without --record
+	rec   *recorder        // nil without --record
+	gate  *gateway.Gateway // nil without --gateway
 
 	session    string    // its name for others: "ft0"
 	complaints io.Writer // standard error
@@ -41,10 +43,7 @@ type live struct {
 // captures of an earlier run are left alone.
 func (l *live) setUp(cmd *cobra.Command) (err error) {
 	l.upConfig.tun.Notice = func(text string) { fmt.Fprintln(l.complaints, "note: "+text) }
-	if l.tun, err = tun.Open(l.upConfig.tun); err != nil {
-		return usageError{err}
-	}
-	if err := tun.Configure(l.tun.Name(), l.hostAddrs, nil, l.tun.MTU()); err != nil {
+	if err := l.openDevice(); err != nil {
 		return usageError{err}
 	}
 	l.world = sim.New(sim.Config{Seed: l.seed, Epoch: time.Now().UTC()}) // a zone would be this machine's
@@ -58,7 +57,8 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 		dc.Port, dc.OffloadUDP = newPort([]tun.Device{l.tun}), l.tun.OffloadsUDP()
 	}
 	l.built = liveConfig{Host: l.name, Addrs: l.addrs, HostAddrs: l.hostAddrs, Device: l.tun.Name(), MTU: l.tun.MTU(),
-		Port: dc.Port != nil, Offload: l.tun.Offloads(), Ethernet: l.tun.Ethernet(), Congestion: l.congestion, Out: l.netemOut, In: l.netemIn}
+		Port: dc.Port != nil, Offload: l.tun.Offloads(), Ethernet: l.tun.Ethernet(), Congestion: l.congestion,
+		Out: l.netemOut, In: l.netemIn, Gateway: l.gateway != nil}
 	for _, s := range l.upConfig.serve {
 		l.built.Serve = append(l.built.Serve, s.name)
 	}
@@ -71,7 +71,11 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 	if err := l.askKernel(); err != nil {
 		return err
 	}
-	return l.observe(cmd)
+	if err := l.observe(cmd); err != nil || l.gateway == nil {
+		return err
+	}
+	l.gate, err = startGateway(*l.gateway, l.host)
+	return err
 }
 
 // beginRecording makes the file of --record.
@@ -214,6 +218,9 @@ func (l *live) summary(w io.Writer) {
 		bad = fmt.Sprintf(" (%d malformed or with a bad checksum)", n)
 	}
 	fmt.Fprintf(w, "\n%s: %d packets in%s, %d out, in %s\n", l.tun.Name(), in.Packets, bad, out.Packets, l.world.Now().Round(time.Millisecond))
+	if l.gate != nil {
+		fmt.Fprintln(w, gatewayCounts(l.gate))
+	}
 	_ = table.SS(w, l.host.Sockets(), table.SSOptions{Processes: true, Header: true}) // standard error has no one to tell
 }
 
@@ -224,6 +231,9 @@ func (l *live) close() error {
 		l.world.Hangup() // while the device is there to carry it
 		sinks = l.world.Bus().Close()
 		l.world.Close()
+	}
+	if l.gate != nil {
+		l.gate.Close()
 	}
 	if l.lad != nil {
 		fmt.Fprintf(l.text, "\n%s\n", l.lad.Footer())

@@ -39,12 +39,13 @@ type liveConfig struct {
 	Serve      []string       `json:"serve,omitempty"`
 	Out        string         `json:"out,omitempty"` // impairments towards Linux, in netem's words
 	In         string         `json:"in,omitempty"`  // and towards the stack
+	Gateway    bool           `json:"-"`             // it cannot be recorded
 }
 
 // build makes the world's one host and its device. The outside of the device is
 // in dc.
 func (c *liveConfig) build(w *sim.World, dc sim.DeviceConfig) (*sim.Host, *sim.Device, error) {
-	h, err := w.AddHost(sim.HostConfig{Name: c.Host, Addrs: c.Addrs, TCP: stack.TCPConfig{Congestion: c.Congestion}})
+	h, err := w.AddHost(sim.HostConfig{Name: c.Host, Addrs: c.Addrs, Gateway: c.Gateway, TCP: stack.TCPConfig{Congestion: c.Congestion}})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"fivetuple/gateway"
 	"fivetuple/scenarios/star"
 	"fivetuple/sim/netem"
 	"fivetuple/trace/ladder"
@@ -20,10 +21,11 @@ import (
 // upFlags is what `fivetuple up` was asked for, as it was typed.
 type upFlags struct {
 	tun, tap, serve, files, scenario, name, duration, control, record string
-	device, offload, congestion, netem, user                          string
+	device, offload, congestion, netem, user, netns                   string
 	addrs, hostAddrs                                                  []string
 	mtu                                                               int
 	seed                                                              uint64
+	gateway                                                           gatewayFlags
 	diag                                                              diag
 	out                                                               outputs
 }
@@ -35,14 +37,16 @@ type upConfig struct {
 	seed             uint64
 	addrs, hostAddrs []netip.Prefix
 	serve            []service
-	files            string         // directory to serve; "": none
-	script           *star.Scenario // nil: serve until told to stop
-	duration         time.Duration  // 0: no limit
-	control          string         // name or path of the control socket
-	record           string         // file of the recording; "": none
-	user             *privileges    // whom to become once all is set up; nil: nobody else
-	netemOut         string         // impairments of the packets to Linux
-	netemIn          string         // and of those from it
+	files            string          // directory to serve; "": none
+	script           *star.Scenario  // nil: serve until told to stop
+	duration         time.Duration   // 0: no limit
+	control          string          // name or path of the control socket
+	record           string          // file of the recording; "": none
+	user             *privileges     // whom to become once all is set up; nil: nobody else
+	netns            string          // the device's network namespace; "": this one
+	gateway          *gateway.Config // nil: none
+	netemOut         string          // impairments of the packets to Linux
+	netemIn          string          // and of those from it
 	diag             *diag
 	out              *outputs
 }
@@ -57,6 +61,9 @@ there as it happens. Once it is ready, a line that begins with "up:" goes to
 standard error. SIGINT, SIGTERM or the end of --duration ends it: the device is
 removed, and a summary with the sockets that were open goes to standard error.
 
+With --gateway the stack is the way out of a network namespace: what programs in
+it send to any address goes on through sockets of this machine.
+
 Services for --serve:
 ` + serviceTable() + `
 Exit status: 0 if it was told to stop or the scenario ran to its end, 1 if
@@ -65,7 +72,9 @@ something failed, 2 if the command line is wrong or the device cannot be made,
 		Example: `  sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --serve echo,http
   curl http://10.77.0.2/
   sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --files .
-  sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --scenario client.star`,
+  sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --scenario client.star
+  sudo fivetuple up --gateway --netns lab --netem "delay 40ms"
+  sudo ip netns exec lab curl http://192.0.2.5/`,
 		Args: exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := f.check()
@@ -94,6 +103,8 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringVar(&u.scenario, "scenario", "", "run this `scenario` here: host(\"lab\") is the host with the device")
 	f.StringVar(&u.duration, "duration", "", "end by itself after this `time`, as 10s")
 	f.StringVar(&u.netem, "netem", "", "impair the link in tc-netem's `words`, as \"delay 40ms loss 1%\"; or \"out WORDS, in WORDS\"")
+	f.StringVar(&u.netns, "netns", "", "put the device into this network namespace: a `name` of ip-netns(8), a process's number, or a path")
+	u.gateway.define(f)
 	f.StringVar(&u.user, "user", "", "become this `user`, a name or a number, when device and files are open")
 	f.StringVar(&u.record, "record", "", "write all inputs to this `file`, for fivetuple replay")
 	f.StringVar(&u.control, "control", "", "`name` of the session, for ss @NAME, trace @NAME and so on (that of the device), or a path")
@@ -116,6 +127,9 @@ func (u *upFlags) check() (c *upConfig, err error) {
 	if err := c.checkDevice(u); err != nil {
 		return nil, err
 	}
+	if u.gateway.on && len(u.addrs)+len(u.hostAddrs) == 0 {
+		u.addrs, u.hostAddrs = gatewayAddrs, gatewayHostAddrs
+	}
 	if c.addrs, err = parsePrefixes("--addr", u.addrs); err != nil {
 		return nil, err
 	}
@@ -123,6 +137,9 @@ func (u *upFlags) check() (c *upConfig, err error) {
 		return nil, err
 	}
 	if err := c.checkAddrs(); err != nil {
+		return nil, err
+	}
+	if err := c.checkGateway(u); err != nil {
 		return nil, err
 	}
 	if c.serve, err = chooseServices(u.serve); err != nil {
@@ -289,6 +306,9 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	ctx, stop := context.WithCancelCause(cmd.Context())
 	ended := make(chan struct{})
 	s := &liveSession{world: l.world, stop: stop, end: ended, looks: c.diag.follow, peers: []ladder.Host{l.built.peer()}}
+	if l.gate != nil {
+		s.gate = l.gate
+	}
 	defer func() {
 		stop(nil)
 		close(ended)
@@ -310,6 +330,7 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	if c.tun.Mode == tun.Water {
 		go l.readDevice(ctx)
 	}
+	l.attendGateway(ctx)
 	if l.lad != nil || len(l.out.live) > 0 || l.rec != nil {
 		go l.flushOften(ctx)
 	}
@@ -350,6 +371,7 @@ func (c *upConfig) ready(device string) string {
 	if c.files != "" {
 		line += fmt.Sprintf("; files of %s on port %d", c.files, c.filesPort())
 	}
+	line += c.gatewayReady()
 	if c.script != nil {
 		return line + "; running " + c.script.Name
 	}
