@@ -33,10 +33,6 @@ var gateways = map[string]struct {
 	"slirp4netns": {device: "slirp0", via: "10.0.2.2", args: func(_ *options, pid, _ int) []string {
 		return []string{"slirp4netns", "--configure", "--mtu=65520", strconv.Itoa(pid), "slirp0"}
 	}},
-	"pasta": {device: "pasta0", via: "10.90.0.2", args: func(_ *options, pid, _ int) []string {
-		return []string{"pasta", "-f", "-q", "--runas", "0:0", "--config-net", "-I", "pasta0", "-a", "10.90.0.100", "-n", "24", "-g", "10.90.0.2",
-			"-t", "none", "-u", "none", "-T", "none", "-U", "none", strconv.Itoa(pid)}
-	}},
 }
 
 // launchGateway starts the server and the gateway, in a namespace of their own.
@@ -98,21 +94,7 @@ func (s *server) tryRoute(device, via string) error {
 
 // serveGateway is the server, and starts the gateway beside it.
 func serveGateway(addr string, args []string) error {
-	// What a machine has that is on a network.
-	if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "out0"}, PeerName: "out1"}); err != nil {
-		return err
-	}
-	for _, a := range []struct{ dev, addr string }{{"lo", addr + "/32"}, {"out0", "10.90.0.1/24"}, {"out1", "10.91.0.1/24"}} {
-		if err := giveAddress(a.dev, a.addr); err != nil {
-			return err
-		}
-	}
-	link, err := netlink.LinkByName("out0")
-	if err != nil {
-		return err
-	}
-	_, all, _ := net.ParseCIDR("0.0.0.0/0")
-	if err := netlink.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: all, Gw: net.ParseIP("10.90.0.2")}); err != nil {
+	if err := giveAddress("lo", addr+"/32"); err != nil {
 		return err
 	}
 	if err := useReno(); err != nil {

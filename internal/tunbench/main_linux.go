@@ -32,7 +32,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 5, "how often everything is measured")
 	flag.DurationVar(&o.bulk, "bulk", time.Second, "how long a bulk transfer takes")
 	flag.DurationVar(&o.short, "short", 500*time.Millisecond, "how long each other measurement takes")
-	flag.StringVar(&o.variants, "variants", "veth,offload,raw,water", "what is measured; also gateway, slirp4netns, pasta: the way out of a namespace")
+	flag.StringVar(&o.variants, "variants", "veth,offload,raw,water", "what is measured; also gateway, slirp4netns: the way out of a namespace")
 	flag.StringVar(&o.only, "only", "in,out,rtt,conn1,conn8,http", "the measurements")
 	flag.Parse()
 	if err := start(&o); err != nil {
