@@ -36,6 +36,7 @@ type socket struct {
 	giveUp stack.Timer       // ends the handshake; nil: netstack's own limit
 
 	errs       errQueue
+	filter     func(events int) int // see FilterPoll; nil: none
 	timestamps int // SO_TIMESTAMP or SO_TIMESTAMPNS, if set
 
 	rcvTimeout, sndTimeout time.Duration // SO_RCVTIMEO, SO_SNDTIMEO; 0 = none

@@ -26,6 +26,7 @@ type conn struct {
 	lastData, lastAck     time.Duration // when the script sent data, an ACK
 	joined                bool          // the script has sent an ACK
 	finSeen               bool          // the script has sent a FIN
+	mss, scale, maxWindow int           // of the script, for bufferSize
 
 	ts      map[uint32]uint32 // timestamps: the script's → ours
 	tsFirst [2]uint32         // the first: the script's, ours
@@ -59,6 +60,7 @@ func (r *runner) observe(packet []byte) error {
 		}
 		if c != nil {
 			c.sees(&s)
+			r.segmentSent(c, &s)
 		}
 	case s.proto == protoUDP && c == nil:
 		c = r.newConn(key)
@@ -195,6 +197,7 @@ func (r *runner) fillTCP(t *TCP, c *conn, s *segment) {
 	}
 	s.payload = make([]byte, t.Len)
 	c.noteInbound(t, bits, r.w.Now())
+	c.noteWindow(t, bits, r.set.MTU)
 	for _, o := range t.Opts {
 		s.opts = append(s.opts, r.inboundOpt(o, c))
 	}

@@ -49,7 +49,7 @@ var linuxConstants = map[string]int64{
 
 // constant is the number of a word; the CMSG_ words depend on the IP version.
 func (r *runner) constant(name string) (int64, bool) {
-	v6 := r.set.IPVersion == IPv6
+	v6 := r.set.IPVersion != IPv4 // of the sockets, not of the packets
 	switch name {
 	case "CMSG_LEVEL_IP":
 		if v6 {
