@@ -37,7 +37,7 @@ type socket struct {
 
 	errs       errQueue
 	filter     func(events int) int // see FilterPoll; nil: none
-	timestamps int // SO_TIMESTAMP or SO_TIMESTAMPNS, if set
+	timestamps int                  // SO_TIMESTAMP or SO_TIMESTAMPNS, if set
 
 	rcvTimeout, sndTimeout time.Duration // SO_RCVTIMEO, SO_SNDTIMEO; 0 = none
 	stored                 map[optKey]any

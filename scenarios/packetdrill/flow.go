@@ -22,6 +22,7 @@ type conn struct {
 	localSYN, remoteSYN   uint32 // what the script wrote in their SYN
 	haveLocal, haveRemote bool
 	answered              bool // the host has sent more than SYNs
+	reopened              bool // the script's last segment was another SYN
 	lastSeq               uint32
 	lastData, lastAck     time.Duration // when the script sent data, an ACK
 	joined                bool          // the script has sent an ACK
@@ -73,8 +74,8 @@ func (r *runner) observe(packet []byte) error {
 
 // sees notes what a segment of the host says about the connection.
 func (c *conn) sees(s *segment) {
-	if s.flags&flagSYN != 0 && !c.haveLocal {
-		c.haveLocal, c.localISN = true, s.seq
+	if s.flags&flagSYN != 0 && (!c.haveLocal || c.reopened && s.seq != c.localISN) {
+		c.haveLocal, c.localISN, c.reopened = true, s.seq, false
 	}
 	if s.flags&(flagSYN|flagRST) == 0 {
 		c.answered = true
@@ -174,13 +175,14 @@ func (r *runner) fillTCP(t *TCP, c *conn, s *segment) {
 	bits, _ := flagBits(t.Flags)
 	s.proto, s.flags = protoTCP, bits
 	switch {
-	case bits&flagSYN != 0 && (!c.haveRemote || !c.answered):
+	case bits&flagSYN != 0 && (!c.haveRemote || !c.answered && !(c.passive && c.joined)):
 		c.haveRemote, c.remoteISN, c.remoteSYN = true, t.Start, t.Start
 		s.seq = t.Start
 	case bits&flagSYN != 0 && t.Start == c.remoteSYN:
 		s.seq = c.remoteISN
 	default:
 		s.seq = c.remoteISN + t.Start
+		c.reopened = bits&(flagSYN|flagACK) == flagSYN
 	}
 	if t.Ack != nil {
 		s.ack = c.localISN + *t.Ack
