@@ -337,14 +337,14 @@ func findPkt(args []string) ([]pktScript, error) {
 			return nil, usageError{namedError(a, err)}
 		}
 		if !info.IsDir() {
-			out = append(out, pktScript{a, a, func() ([]byte, error) { return os.ReadFile(a) }})
+			out = append(out, pktScript{a, a, func() ([]byte, error) { return readPkt(a) }})
 			continue
 		}
 		n := len(out)
 		err = filepath.WalkDir(a, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && !d.IsDir() && strings.HasSuffix(path, pktExtension) {
 				rel, _ := filepath.Rel(a, path)
-				out = append(out, pktScript{filepath.ToSlash(rel), path, func() ([]byte, error) { return os.ReadFile(path) }})
+				out = append(out, pktScript{filepath.ToSlash(rel), path, func() ([]byte, error) { return readPkt(path) }})
 			}
 			return err
 		})

@@ -133,7 +133,7 @@ func (r *runner) filter(p *sockapi.Proc, e *emulated) {
 // segmentSent notes data that the host has put on the wire.
 func (r *runner) segmentSent(c *conn, s *segment) {
 	e := r.emulated(c.fd)
-	if e == nil || len(s.payload) == 0 {
+	if e == nil || len(s.payload) == 0 || r.connOf(c.fd) != c {
 		return
 	}
 	// The distance is counted from what has been sent, so that it wraps.
@@ -181,10 +181,17 @@ func errnoError(e sockapi.Errno) error { return &sockapi.Error{Errno: e} }
 
 // connected reports whether the socket's connection has been established.
 func (r *runner) connected(fd int) bool {
+	c := r.connOf(fd)
+	return c != nil && c.haveLocal && c.haveRemote
+}
+
+// connOf is the connection of a stream socket: the last one that had the
+// descriptor.
+func (r *runner) connOf(fd int) (last *conn) {
 	for _, c := range r.conns {
-		if c.fd == fd && !c.udp && c.haveLocal && c.haveRemote {
-			return true
+		if c.fd == fd && !c.udp && (last == nil || c.serial > last.serial) {
+			last = c
 		}
 	}
-	return false
+	return last
 }

@@ -14,6 +14,7 @@ type ports struct{ local, remote uint16 }
 // numbers map to those on the wire.
 type conn struct {
 	ports
+	serial  int // in the order of their making
 	udp     bool
 	passive bool
 	fd      int // ours; -1: not accepted yet
@@ -85,7 +86,8 @@ func (c *conn) sees(s *segment) {
 
 // newConn makes a connection, which becomes the one under test.
 func (r *runner) newConn(key ports) *conn {
-	c := &conn{ports: key, fd: -1, ts: make(map[uint32]uint32)}
+	r.serial++
+	c := &conn{ports: key, serial: r.serial, fd: -1, ts: make(map[uint32]uint32)}
 	r.conns[key] = c
 	r.cur = c
 	return c

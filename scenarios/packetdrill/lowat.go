@@ -94,18 +94,16 @@ func (r *runner) awaitRoom(p *sockapi.Proc, e *emulated, flags int64) bool {
 // and to half of the largest window that the peer has had (tcp_xmit_size_goal).
 func (r *runner) bufferSize(fd int) int {
 	const mostOfGSO, defaultMSS = 65536 - 1 - 320, 536
-	for _, c := range r.conns {
-		if c.fd != fd || c.udp {
-			continue
-		}
-		size := c.maxWindow
-		if size > defaultMSS {
-			size /= 2
-		}
-		mss := max(c.mss, 1)
-		return max(min(size, mostOfGSO)/mss, 1) * mss
+	c := r.connOf(fd)
+	if c == nil {
+		return mostOfGSO
 	}
-	return mostOfGSO
+	size := c.maxWindow
+	if size > defaultMSS {
+		size /= 2
+	}
+	mss := max(c.mss, 1)
+	return max(min(size, mostOfGSO)/mss, 1) * mss
 }
 
 // noteWindow keeps what bufferSize needs of a segment of the script's.

@@ -92,6 +92,7 @@ type runner struct {
 	conns      map[ports]*conn
 	cur        *conn // the connection under test
 	nextPort   int
+	serial     int // of the last connection
 	connecting int // our descriptor that a call connects
 	pending    []*pendingCall
 	doubt      *Problem // what may explain a difference: see doubtful
@@ -147,6 +148,9 @@ func (r *runner) run(cfg Config) {
 	r.host.init()
 	if c := r.script.Init; c != nil {
 		r.command(c, true)
+	}
+	if len(r.script.Events) == 0 {
+		panic(problem(Invalid, 1, "the script has no events: there is nothing to test"))
 	}
 	r.start(cfg)
 	for i := range r.script.Events {
