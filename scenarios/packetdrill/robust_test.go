@@ -78,4 +78,3 @@ func FuzzCode(f *testing.F) {
 		}
 	})
 }
-
