@@ -175,15 +175,21 @@ func segment(change func(*packetdrill.TCP) bool) func(*packetdrill.Event) bool {
 	}
 }
 
-// TestPktProfiles: the profiles of this and of other sets of scripts can be read.
+// TestPktProfiles: the profiles of this and of other sets of scripts can be read,
+// and give the reason of each difference.
 func TestPktProfiles(t *testing.T) {
 	files, err := filepath.Glob("corpus/pkt/*.profile")
 	require.NoError(t, err)
-	require.Len(t, files, 2)
+	require.Len(t, files, 3)
 	for _, f := range files {
 		src, err := os.ReadFile(f)
 		require.NoError(t, err)
 		_, err = packetdrill.ParseProfile(f, src)
 		require.NoError(t, err)
+		for _, l := range strings.Split(string(src), "\n") {
+			if strings.HasPrefix(l, "diverges ") {
+				require.Regexp(t, `:\d+  # \S.{20}`, l, "%s: why does it differ?", f)
+			}
+		}
 	}
 }

@@ -12,6 +12,7 @@ pass        close-then-data.pkt
 pass        close-unread.pkt
 pass        close-wait-reset.pkt
 pass        congestion-avoidance.pkt
+pass        cork-nodelay.pkt
 pass        default-mss.pkt
 pass        dsack-received.pkt
 diverges    dsack-sent.pkt:14  # netstack reads duplicate SACKs and never sends one
