@@ -48,12 +48,18 @@ not have), dialect (it cannot be parsed or mapped) or invalid (it contradicts
 itself). The built-in scripts without arguments, else files and folders.
 
 Exit status: 0 if nothing is unexpected, 1 if something is, 2 if the command line
-is wrong. With --profile, the file says what is expected; without it, a pass of
-whatever the stack supports.`,
+is wrong. With --profile, the file says what is expected, and may give a reason for
+each; without it, a pass of whatever the stack supports.
+
+--junit and --tap write the results for other programs. What is unexpected is a
+failure there, or an error if it is dialect or invalid; what is unsupported is
+skipped; what the profile expects to differ has passed in JUnit, and is an expected
+failure in TAP.`,
 		Example: `  fivetuple pkt
   fivetuple pkt mine.pkt --verbose --strict_time
   fivetuple pkt tests/ --profile netstack.profile --update
-  fivetuple pkt tests/ --profile netstack.profile --json`,
+  fivetuple pkt tests/ --profile netstack.profile --json
+  fivetuple pkt tests/ --profile netstack.profile --junit results.xml --tap=results.tap`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for name, v := range given {
 				if !cmd.Flags().Changed(name) {

@@ -19,7 +19,7 @@ unsupported psp/psp-tx-key-retry.pkt:4
 pass        tcp/blocking/blocking-accept.pkt
 pass        tcp/blocking/blocking-connect.pkt
 pass        tcp/blocking/blocking-read.pkt
-diverges    tcp/blocking/blocking-write.pkt:24  # netstack wakes a writer when there is any room, Linux when a third of the buffer is free
+diverges    tcp/blocking/blocking-write.pkt:24  # netstack wakes a writer when half of its buffer is free, counted in payload; Linux when a third is, counted in memory
 pass        tcp/close/close-local-close-then-remote-fin.pkt
 pass        tcp/close/close-on-syn-sent.pkt
 pass        tcp/close/close-remote-fin-then-close.pkt
@@ -27,7 +27,7 @@ unsupported tcp/cubic/cubic-bulk-166k-idle-restart.pkt:11
 unsupported tcp/cubic/cubic-bulk-166k.pkt:12
 pass        tcp/cubic/cubic-hystart-delay-min-rtt-jumps-downward.pkt
 diverges    tcp/cubic/cubic-hystart-delay-rtt-jumps-upward.pkt:79  # netstack's HyStart has one sample of the round trip a round without timestamps: it sees no delay
-diverges    tcp/cubic/cubic-rack-reo-timeout-retrans-failed-incoming-data.pkt:22  # netstack counts one of two segments with a SACK block
+diverges    tcp/cubic/cubic-rack-reo-timeout-retrans-failed-incoming-data.pkt:22  # netstack counts the segments of the highest SACK block alone: it walks the blocks downwards, and its list upwards
 diverges    tcp/cubic/cubic-rto-ss-ca-cwnd-bump.pkt:27  # netstack lets the congestion window grow also when it is not used
 pass        tcp/cwnd_moderation/cwnd-moderation-disorder-no-moderation.pkt
 unsupported tcp/cwnd_moderation/cwnd-moderation-ecn-enter-cwr-no-moderation-700.pkt:4

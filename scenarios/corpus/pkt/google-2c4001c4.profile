@@ -19,7 +19,7 @@ unsupported psp/psp-tx-key-retry.pkt:4
 pass        tcp/blocking/blocking-accept.pkt
 pass        tcp/blocking/blocking-connect.pkt
 pass        tcp/blocking/blocking-read.pkt
-diverges    tcp/blocking/blocking-write.pkt:24  # netstack wakes a writer when there is any room, Linux when a third of the buffer is free
+diverges    tcp/blocking/blocking-write.pkt:24  # netstack wakes a writer when half of its buffer is free, counted in payload; Linux when a third is, counted in memory
 pass        tcp/close/close-local-close-then-remote-fin.pkt
 pass        tcp/close/close-on-syn-sent.pkt
 pass        tcp/close/close-remote-fin-then-close.pkt
