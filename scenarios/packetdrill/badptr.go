@@ -14,6 +14,7 @@ func nowhere(e Expr) bool {
 // is looked at: try is nil, or a call that fails in the same ways and changes
 // nothing; stop reports results that end it before the pointer is used.
 func (a *callArgs) fault(fd int, try func(p *sockapi.Proc) (stop bool, n int, err error)) func(p *sockapi.Proc) outcome {
+	a.r.note("EFAULT of " + a.c.Name + ": played by the runner, not by netstack")
 	return func(p *sockapi.Proc) outcome {
 		if _, err := p.Fcntl(fd, sockapi.F_GETFD, 0); err != nil {
 			return zero(err)

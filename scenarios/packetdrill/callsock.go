@@ -136,6 +136,7 @@ func callSetsockopt(a *callArgs) func(p *sockapi.Proc) outcome {
 			return outcome{}
 		}
 		if played, err := a.r.setEmulated(fd, level, num, v); played {
+			a.r.note(a.c.Args[2].String() + ": played by the runner, not by netstack")
 			return zero(err)
 		}
 		return zero(p.Setsockopt(fd, level, num, v))

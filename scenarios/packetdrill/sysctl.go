@@ -117,6 +117,9 @@ func (r *runner) sysctl(l shellLine, name, v string, first bool) {
 		r.host.change(l, name, v, first, func() { r.host.tcp.Congestion = v })
 		return
 	}
+	if name == "tcp_notsent_lowat" {
+		r.note("sysctl " + name + ": played by the runner, not by netstack")
+	}
 	row, ok := sysctlTable[name]
 	if !ok {
 		panic(problem(Dialect, l.line, "sysctl %s is not known", name))
