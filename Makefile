@@ -21,7 +21,7 @@ BUILD := build -trimpath -buildvcs=false
 export PATH := $(PATH):/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test race fuzz lint bench bench-tun soak scale deps deps-bench determinism differential check clean
+.PHONY: help build demo test race fuzz fuzz-pkt same-pkt lint bench bench-tun soak scale deps deps-bench determinism differential check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,21 @@ fuzz: ## run every fuzz target of the repository for FUZZTIME (60s) each
 	@set -e; grep -r --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file func; do \
 	echo "$${func#func } in $$(dirname $$file)"; \
 	$(GO) test -run '^$$' -fuzz "^$${func#func }\$$" -fuzztime $(FUZZTIME) "$$(dirname $$file)" </dev/null; done
+
+# How long `make fuzz-pkt` runs each of its targets, if FUZZTIME does not say.
+PKTFUZZTIME = $(if $(filter file,$(origin FUZZTIME)),5m,$(FUZZTIME))
+
+fuzz-pkt: ## fuzz the parser, printer and runner of packetdrill scripts, 5 minutes each, or FUZZTIME
+	@set -e; for f in FuzzParse FuzzCode FuzzRun; do echo "$$f, $(PKTFUZZTIME)"; \
+	$(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(PKTFUZZTIME) ./scenarios/packetdrill </dev/null; done
+
+# Scripts of one's own: make same-pkt PKT=FOLDER DEFINES='CODE=host_unreachable'
+PKT ?=
+DEFINES ?=
+
+same-pkt: ## run each built-in packetdrill script, and those of PKT=FOLDER, 100 times: one trace each
+	FIVETUPLE_PKT_RUNS=100 FIVETUPLE_PKT_DIR="$(abspath $(PKT))" FIVETUPLE_PKT_DEFINES="$(DEFINES)" \
+	$(GO) test -count=1 -timeout 30m -run TestPktSame -v ./scenarios </dev/null | grep -v '^ *--- PASS\|^=== '
 
 lint: ## gofmt, vet, staticcheck, go.mod of product and peers, and the wasm and macOS builds
 	@out=$$(gofmt -l .); test -z "$$out" || { echo "run gofmt -w on:"; echo "$$out"; exit 1; }

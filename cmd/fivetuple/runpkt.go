@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -21,7 +20,7 @@ import (
 
 // runPkt runs one packetdrill script with all outputs of `fivetuple run`.
 func runPkt(cmd *cobra.Command, path string, b bounds, o *outputs) error {
-	src, err := os.ReadFile(path)
+	src, err := readPkt(path)
 	if builtIn, e := scenarios.PktSource(path); errors.Is(err, fs.ErrNotExist) && e == nil {
 		src, err = builtIn, nil
 	}
