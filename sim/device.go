@@ -26,6 +26,9 @@ type DeviceConfig struct {
 	// for each version of IP. Without Ethernet there is one other end, and no need
 	// for its address.
 	Gateways []netip.Addr
+	// NoDefault leaves the default route to another device: packets for this
+	// one's networks alone go here.
+	NoDefault bool
 	// Addrs are the addresses of the host's interface. Default: the host's.
 	Addrs []netip.Prefix
 	// Out impairs packets that leave the world, In those that enter it.
@@ -37,6 +40,9 @@ type DeviceConfig struct {
 	// reads and writes it. A world has one at most, to which all its devices
 	// belong, as lines 0, 1, 2 ... in the order in which they are attached.
 	Port Port
+	// Lost is told of packets that the outside did not take, which are lost. Nil:
+	// nobody is; the trace says it all the same.
+	Lost func(n int, err error)
 	// Offload means that the port takes and gives super-packets and open
 	// checksums ([stack.Offload]).
 	Offload bool
@@ -73,6 +79,8 @@ type Device struct {
 	inside *iface
 	out    []byte // the packet that is being written
 
+	lostPackets int
+
 	sent  []stack.Packet // what has reached the port at this instant
 	given []given        // what obs has to know of each; empty without it
 	merge stack.Merger   // of both directions
@@ -106,7 +114,11 @@ func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("device %s: %w", cfg.Name, err)
 	}
-	for _, r := range cfg.defaultRoutes() {
+	routes := cfg.defaultRoutes()
+	if cfg.NoDefault {
+		routes = nil
+	}
+	for _, r := range routes {
 		if err := h.stack.AddRoute(r.dst, i.stack, r.via); err != nil {
 			return nil, fmt.Errorf("device %s: %w", cfg.Name, err)
 		}
@@ -148,6 +160,12 @@ func (c *DeviceConfig) defaultRoutes() (rs []deviceRoute) {
 	}
 	return rs
 }
+
+// Lost is how many packets the outside has not taken.
+func (d *Device) Lost() int { return d.lostPackets }
+
+// Peer is the name of who is behind the device.
+func (d *Device) Peer() string { return d.cfg.Peer }
 
 // Link is the device's link, for its impairments and counts: AB leads out.
 func (d *Device) Link() *Link { return d.link }
@@ -215,6 +233,9 @@ func (d *Device) delivered(f *flight) (g given) {
 }
 
 func (d *Device) lost(n int, err error) {
+	if d.lostPackets += n; d.cfg.Lost != nil {
+		d.cfg.Lost(n, err)
+	}
 	what := "packet"
 	if n > 1 {
 		what = fmt.Sprintf("%d packets", n)

@@ -104,24 +104,20 @@ func defaultRoutes(addrs []netip.Prefix) []netip.Prefix {
 // of --netns if there is one.
 func (l *live) openDevice() error {
 	if l.netns == "" {
-		return l.openDeviceHere(nil)
+		return l.openDeviceHere(l.routesOf(&alsoDevice{hostAddrs: l.hostAddrs}))
 	}
 	var routes []netip.Prefix
-	if l.gateway != nil {
+	if l.gateway != nil || l.forward {
 		routes = defaultRoutes(l.hostAddrs)
 	}
-	return tun.InNamespace(tun.NamespacePath(l.netns), func() error {
-		if err := tun.LoopbackUp(); err != nil {
-			return err
-		}
-		return l.openDeviceHere(routes)
-	})
+	return inNamed(l.netns, func() error { return l.openDeviceHere(routes) })
 }
 
 func (l *live) openDeviceHere(routes []netip.Prefix) (err error) {
 	if l.tun, err = tun.Open(l.upConfig.tun); err != nil {
 		return err
 	}
+	l.devs = []tun.Device{l.tun}
 	if l.netns != "" {
 		quieten(planInterface{Name: l.tun.Name(), Addrs: l.hostAddrs})
 	}

@@ -35,6 +35,9 @@ type liveConfig struct {
 	Port       bool           `json:"port"`    // the loop reads the device itself
 	Offload    bool           `json:"offload"` // with super-packets
 	Ethernet   bool           `json:"ethernet,omitempty"`
+	Peer       string         `json:"peer,omitempty"` // who is behind the device; default linux
+	Also       []liveDevice   `json:"also,omitempty"` // more devices
+	Forward    bool           `json:"forward,omitempty"`
 	Congestion string         `json:"congestion,omitempty"`
 	Serve      []string       `json:"serve,omitempty"`
 	Out        string         `json:"out,omitempty"` // impairments towards Linux, in netem's words
@@ -42,10 +45,14 @@ type liveConfig struct {
 	Gateway    bool           `json:"-"`             // it cannot be recorded
 }
 
-// build makes the world's one host and its device. The outside of the device is
+// build makes the world's one host and its devices. The outside of the devices is
 // in dc.
-func (c *liveConfig) build(w *sim.World, dc sim.DeviceConfig) (*sim.Host, *sim.Device, error) {
-	h, err := w.AddHost(sim.HostConfig{Name: c.Host, Addrs: c.Addrs, Gateway: c.Gateway, TCP: stack.TCPConfig{Congestion: c.Congestion}})
+func (c *liveConfig) build(w *sim.World, dc sim.DeviceConfig) (*sim.Host, []*sim.Device, error) {
+	addrs := slices.Clone(c.Addrs)
+	for _, a := range c.Also {
+		addrs = append(addrs, a.Addrs...)
+	}
+	h, err := w.AddHost(sim.HostConfig{Name: c.Host, Addrs: addrs, Forwarding: c.Forward, Gateway: c.Gateway, TCP: stack.TCPConfig{Congestion: c.Congestion}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -59,18 +66,14 @@ func (c *liveConfig) build(w *sim.World, dc sim.DeviceConfig) (*sim.Host, *sim.D
 	if dc.In, err = netem.Parse(c.In); err != nil {
 		return nil, nil, err
 	}
+	dc.Peer, dc.Addrs = c.peerName(), c.Addrs
 	d, err := h.AttachDevice(dc)
-	w.HandleCommands(func(text []byte) error { return carryOut(w, text) })
-	return h, d, err
-}
-
-// peer is Linux's end of the device, as a lane of the ladder.
-func (c *liveConfig) peer() ladder.Host {
-	peer := ladder.Host{Name: "linux"}
-	for _, a := range c.HostAddrs {
-		peer.Addrs = append(peer.Addrs, a.Addr())
+	if err != nil {
+		return nil, nil, err
 	}
-	return peer
+	more, err := c.attachAlso(h, dc)
+	w.HandleCommands(func(text []byte) error { return carryOut(w, text) })
+	return h, append([]*sim.Device{d}, more...), err
 }
 
 // carryOut does what a recorded command says: an array of words.
@@ -243,7 +246,7 @@ func (c *liveConfig) replay(cmd *cobra.Command, w *sim.World, r *record.Reader, 
 	if c.Port {
 		dc = sim.DeviceConfig{Port: replayPort{}}
 	}
-	h, d, err := c.build(w, dc)
+	h, devs, err := c.build(w, dc)
 	if err != nil {
 		return nil, nil, usageError{fmt.Errorf("%s: %w", path, err)}
 	}
@@ -261,14 +264,14 @@ func (c *liveConfig) replay(cmd *cobra.Command, w *sim.World, r *record.Reader, 
 	}
 	var lad *ladder.Ladder
 	if text != nil {
-		lad = o.newLadder(text, w, "up", "", true, c.peer())
+		lad = o.newLadder(text, w, "up", "", true, c.peers()...)
 		w.Bus().Attach(lad)
 	}
 	if err := c.serve(w, h); err != nil {
 		return nil, nil, usageError{fmt.Errorf("%s: %w", path, err)}
 	}
 	w.At(0, func() {}) // `up` says then that it is ready
-	end, err := w.Replay(cmd.Context(), r, d)
+	end, err := w.Replay(cmd.Context(), r, devs...)
 	w.Bus().Detach(dig)
 	if err == nil {
 		w.Hangup() // as `up` does at its end

@@ -12,7 +12,6 @@ import (
 	"fivetuple/gateway"
 	"fivetuple/scenarios/star"
 	"fivetuple/sim/netem"
-	"fivetuple/trace/ladder"
 	"fivetuple/tun"
 
 	"github.com/spf13/cobra"
@@ -22,7 +21,8 @@ import (
 type upFlags struct {
 	tun, tap, serve, files, scenario, name, duration, control, record string
 	device, offload, congestion, netem, user, netns                   string
-	addrs, hostAddrs                                                  []string
+	addrs, hostAddrs, also                                            []string
+	forward                                                           bool
 	mtu                                                               int
 	seed                                                              uint64
 	gateway                                                           gatewayFlags
@@ -44,6 +44,8 @@ type upConfig struct {
 	record           string          // file of the recording; "": none
 	user             *privileges     // whom to become once all is set up; nil: nobody else
 	netns            string          // the device's network namespace; "": this one
+	also             []alsoDevice    // more devices
+	forward          bool            // the stack is a router between them
 	gateway          *gateway.Config // nil: none
 	netemOut         string          // impairments of the packets to Linux
 	netemIn          string          // and of those from it
@@ -93,6 +95,8 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringVar(&u.tun, "tun", "", "`name` of the TUN device, made for this run (default \"ft0\")")
 	f.StringVar(&u.tap, "tap", "", "`name` of a TAP device, in place of a TUN device: Ethernet frames, ARP and neighbor discovery")
 	f.StringArrayVar(&u.addrs, "addr", nil, "address of the stack, as 10.77.0.2/24; may be repeated")
+	f.StringArrayVar(&u.also, "also", nil, "another device, `NAME[@NETNS]=ADDR,HOST-ADDR`, as ft1@blue=10.78.0.2/24,10.78.0.1/24; may be repeated")
+	f.BoolVar(&u.forward, "forward", false, "pass packets on from one device to another: the stack is a router")
 	f.StringArrayVar(&u.hostAddrs, "host-addr", nil, "address of Linux's end of the device, as 10.77.0.1/24; may be repeated")
 	f.IntVar(&u.mtu, "mtu", tun.DefaultMTU, "largest packet in `bytes`")
 	f.StringVar(&u.device, "device", "auto", "how the device is driven: offload, raw or water; auto is the best that the\nkernel has, in this `mode`'s order")
@@ -137,6 +141,9 @@ func (u *upFlags) check() (c *upConfig, err error) {
 		return nil, err
 	}
 	if err := c.checkAddrs(); err != nil {
+		return nil, err
+	}
+	if err := c.checkAlso(u); err != nil {
 		return nil, err
 	}
 	if err := c.checkGateway(u); err != nil {
@@ -305,7 +312,7 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	}
 	ctx, stop := context.WithCancelCause(cmd.Context())
 	ended := make(chan struct{})
-	s := &liveSession{world: l.world, stop: stop, end: ended, looks: c.diag.follow, peers: []ladder.Host{l.built.peer()}}
+	s := &liveSession{world: l.world, stop: stop, end: ended, looks: c.diag.follow, peers: l.built.peers()}
 	if l.gate != nil {
 		s.gate = l.gate
 	}
@@ -361,6 +368,9 @@ var errDuration = errors.New("--duration is over")
 // ready is the line that says that packets are answered from now on.
 func (c *upConfig) ready(device string) string {
 	line := fmt.Sprintf("up: %s on %s, Linux is %s", words(c.addrs), device, words(c.hostAddrs))
+	for _, d := range c.also {
+		line += fmt.Sprintf("; %s on %s, %s is %s", words(d.addrs), d.name, peerName(d.netns), words(d.hostAddrs))
+	}
 	if len(c.serve) > 0 {
 		var names []string
 		for _, s := range c.serve {
