@@ -44,7 +44,8 @@ type World struct {
 	reals     []*RealHost
 	threads   roster[*thread] // in spawn order
 	ready     []*thread
-	current   *thread // the one that is running, nil between
+	idle      []*coroutine // without a thread
+	current   *thread      // the one that is running, nil between
 	spawned   int
 	calls     uint64
 	packets   uint64
@@ -283,6 +284,7 @@ func (w *World) Close() {
 	for _, t := range w.threads.all() {
 		t.kill()
 	}
+	w.dropIdle()
 	for _, h := range w.hosts {
 		h.stack.Close()
 	}
