@@ -4,13 +4,14 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"fivetuple/sockapi"
 )
 
-// This file is an iperf3 server, for the client that people have: TCP, in both
-// directions and with parallel streams. The protocol is that of iperf3 3.x
+// This file is an iperf3 server, for the client that people have: TCP and UDP, in
+// both directions and with parallel streams. The protocol is that of iperf3 3.x
 // (github.com/esnet/iperf, iperf_api.h has the states): a control connection
 // and the streams all begin with a cookie; on the control connection go one-byte
 // states, and JSON with a length of four bytes before it.
@@ -33,11 +34,16 @@ const (
 	iperfCookie = 37      // bytes, with the NUL at its end
 	iperfJSON   = 1 << 20 // the longest JSON that is taken
 	iperfIEUnim = 13      // i_errno: "unimplemented" (IEUNIMP)
+
+	iperfDatagram = 65507 // the longest over IPv4
 )
 
 // iperfParams is what the client asks for.
 type iperfParams struct {
 	TCP           bool   `json:"tcp"`
+	UDP           bool   `json:"udp"`
+	Bandwidth     uint64 `json:"bandwidth"` // bit/s; 0: no limit
+	Counters64    int    `json:"udp_counters_64bit"`
 	Parallel      int    `json:"parallel"`
 	Reverse       bool   `json:"reverse"`
 	Bidirectional bool   `json:"bidirectional"`
@@ -50,11 +56,13 @@ type iperfStream struct {
 	fd    int
 	send  bool // the server sends
 	bytes uint64
+	udp   *iperfUDP // nil: it is a TCP connection
 }
 
 // iperfServer serves one test at a time, as iperf3 -s does.
 type iperfServer struct {
 	test *iperfTest
+	udp  []netip.AddrPort // at which it has a socket
 }
 
 // iperfTest is a test in progress.
@@ -85,25 +93,37 @@ func (v *iperfServer) serve(s session, fd int) error {
 	t := &iperfTest{cookie: string(cookie), control: fd}
 	v.test = t
 	defer func() { v.test = nil }()
-	return t.run(s)
+	return t.run(s, v)
 }
 
 // run is the control connection.
-func (t *iperfTest) run(s session) error {
+func (t *iperfTest) run(s session, v *iperfServer) error {
 	defer t.hangUp(s)
+	// A state must not wait for the acknowledgment of the one before: the data would overtake it.
+	if err := s.Setsockopt(t.control, sockapi.IPPROTO_TCP, sockapi.TCP_NODELAY, 1); err != nil {
+		return err
+	}
 	if err := t.say(s, iperfParamExchange); err != nil {
 		return err
 	}
 	if err := t.hear(s, &t.params); err != nil {
 		return err
 	}
-	if !t.params.TCP {
+	if !t.params.TCP && !t.params.UDP {
 		errs := binary.BigEndian.AppendUint32(nil, iperfIEUnim)
 		return sendAll(s, t.control, append([]byte{iperfServerError}, binary.BigEndian.AppendUint32(errs, 0)...))
 	}
 	t.params.Parallel = max(t.params.Parallel, 1)
-	if t.params.Len < 1 || t.params.Len > serviceBuffer {
+	switch {
+	case t.params.UDP && (t.params.Len < 1 || t.params.Len > iperfDatagram):
+		t.params.Len = iperfDatagram
+	case t.params.Len < 1 || t.params.Len > serviceBuffer:
 		t.params.Len = serviceBuffer // netstack likes large writes
+	}
+	if t.params.UDP {
+		if err := v.openUDP(s, t.control); err != nil {
+			return err
+		}
 	}
 	if err := t.say(s, iperfCreateStreams); err != nil {
 		return err
@@ -134,27 +154,46 @@ func (t *iperfTest) wanted() int {
 	return t.params.Parallel
 }
 
-// join adds a stream; with the last one the test starts.
-func (t *iperfTest) join(s session, fd int) error {
-	n := len(t.streams)
-	if n >= t.wanted() {
-		return nil
-	}
-	st := &iperfStream{fd: fd, send: t.params.Reverse}
+// add adds a stream, and says who sends on it.
+func (t *iperfTest) add(st *iperfStream) {
+	st.send = t.params.Reverse
 	if t.params.Bidirectional {
-		st.send = n >= t.params.Parallel // the client's own come first
+		st.send = len(t.streams) >= t.params.Parallel // the client's own come first
 	}
 	t.streams = append(t.streams, st)
-	if n+1 == t.wanted() {
-		t.started = s.Now()
-		if err := sendAll(s, t.control, []byte{iperfTestStart, iperfTestRunning}); err != nil {
-			return err
+}
+
+// startIfAll starts the test when the last stream is there.
+func (t *iperfTest) startIfAll(s session) error {
+	if len(t.streams) < t.wanted() {
+		return nil
+	}
+	t.started = s.Now()
+	if err := sendAll(s, t.control, []byte{iperfTestStart, iperfTestRunning}); err != nil {
+		return err
+	}
+	for _, o := range t.streams {
+		if !o.send {
+			continue
 		}
-		for _, o := range t.streams {
-			if o.send {
-				s.Go(func(p *sockapi.Proc) error { t.pour(session{p, s.epoch}, o); return nil })
-			}
+		send := t.pour
+		if o.udp != nil {
+			send = t.spray
 		}
+		s.Go(func(p *sockapi.Proc) error { send(session{p, s.epoch}, o); return nil })
+	}
+	return nil
+}
+
+// join adds a TCP connection; with the last one the test starts.
+func (t *iperfTest) join(s session, fd int) error {
+	if len(t.streams) >= t.wanted() || t.params.UDP {
+		return nil
+	}
+	st := &iperfStream{fd: fd}
+	t.add(st)
+	if err := t.startIfAll(s); err != nil {
+		return err
 	}
 	buf := make([]byte, serviceBuffer)
 	for { // a stream that the server sends on ends like this too
@@ -195,8 +234,8 @@ type iperfStreamInfo struct {
 	Bytes       uint64  `json:"bytes"`
 	Retransmits int64   `json:"retransmits"`
 	Jitter      float64 `json:"jitter"`
-	Errors      int     `json:"errors"`
-	Packets     int     `json:"packets"`
+	Errors      int64   `json:"errors"`
+	Packets     uint64  `json:"packets"`
 	Start       float64 `json:"start_time"`
 	End         float64 `json:"end_time"`
 }
@@ -232,6 +271,11 @@ func (t *iperfTest) counted(s session) iperfResults {
 			id++ // iperf3 numbers its streams 1, 3, 4, 5 ...
 		}
 		info := iperfStreamInfo{ID: id, Bytes: st.bytes, Retransmits: -1, End: (t.ended - t.started).Seconds()}
+		if u := st.udp; u != nil {
+			info.Jitter, info.Errors, info.Packets = u.jitter, u.lost, u.packets
+			mine.Streams = append(mine.Streams, info)
+			continue
+		}
 		if v, err := s.Getsockopt(st.fd, sockapi.IPPROTO_TCP, sockapi.TCP_INFO); err == nil && st.send {
 			mine.Retransmit, info.Retransmits = 1, int64(v.(sockapi.TCPInfo).TotalRetrans)
 		}
@@ -247,6 +291,9 @@ func (t *iperfTest) counted(s session) iperfResults {
 func (t *iperfTest) hangUp(s session) {
 	t.over = true
 	for _, st := range t.streams {
+		if st.udp != nil {
+			continue // their socket is closed by who reads it
+		}
 		_ = s.Shutdown(st.fd, sockapi.SHUT_RDWR) // the client may have closed it
 	}
 }

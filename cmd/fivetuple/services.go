@@ -43,7 +43,7 @@ var services = []service{
 	{name: "daytime", port: 13, source: "RFC 867", stream: daytimeStream, datagram: func(s session, _ []byte) []byte { return []byte(daytime(s)) }},
 	{name: "chargen", port: 19, source: "RFC 864", stream: chargenStream, datagram: func(session, []byte) []byte { return chargenLine(0) }},
 	{name: "http", port: 80, source: "RFC 9112", stream: httpStream},
-	{name: "iperf3", port: 5201, source: "iperf3 -s, for TCP", instance: newIperf},
+	{name: "iperf3", port: 5201, source: "iperf3 -s", instance: newIperf},
 }
 
 // serviceTable describes the services for --help.
@@ -51,7 +51,7 @@ func serviceTable() string {
 	var b strings.Builder
 	for _, s := range services {
 		protocols := "TCP and UDP"
-		if s.datagram == nil {
+		if s.datagram == nil && s.instance == nil {
 			protocols = "TCP"
 		}
 		fmt.Fprintf(&b, "  %-8s port %-4d %-18s %s\n", s.name, s.port, protocols, s.source)
