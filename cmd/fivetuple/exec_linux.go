@@ -34,7 +34,7 @@ type execConfig struct {
 func execCommand() *cobra.Command {
 	var c execConfig
 	cmd := &cobra.Command{
-		Use:   "exec --net LAB --as HOST [--with HOST=COMMAND]... -- PROGRAM [ARGUMENT]...",
+		Use:   "exec --net LAB [--as HOST] [--with HOST=COMMAND]... -- PROGRAM [ARGUMENT]...",
 		Short: "run real programs as hosts of a lab",
 		Long: `Run unmodified programs inside a lab: each takes the place of one of its hosts.
 
@@ -62,7 +62,7 @@ the lab is wrong.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.net, "net", "", "the lab: a built-in scenario's name, or a .star `file`")
-	f.StringVar(&c.as, "as", "", "the `host` of the lab whose place the program takes")
+	f.StringVar(&c.as, "as", "client", "the `host` of the lab whose place the program takes")
 	f.StringArrayVar(&c.with, "with", nil, "another host and its program, `HOST=COMMAND`, run by sh -c; it may be repeated")
 	f.Uint64Var(&c.seed, "seed", 1, "decides what links lose, and other choices")
 	c.diag.flag(f)
@@ -76,7 +76,7 @@ the lab is wrong.`,
 // host, the main one last.
 func (c *execConfig) programs(args []string) ([]*program, error) {
 	if c.net == "" || c.as == "" {
-		return nil, usagef("exec needs --net LAB and --as HOST")
+		return nil, usagef("exec needs --net LAB, and --as HOST if the host is not called client")
 	}
 	var out []*program
 	for _, w := range c.with {

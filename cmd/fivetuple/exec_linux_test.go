@@ -58,7 +58,7 @@ func execLab(t *testing.T, lab string, args ...string) (*process, string) {
 // talks to a simulated server across simulated links.
 func TestExecCurl(t *testing.T) {
 	t.Parallel()
-	p, dir := execLab(t, webLab, "--as", "client", "--jsonl", "t.jsonl", "--", "curl", "-s", "http://server/")
+	p, dir := execLab(t, webLab, "--jsonl", "t.jsonl", "--", "curl", "-s", "http://server/") // as client, which is the default
 	require.Zero(t, p.wait(), p.stderr())
 	require.Equal(t, "hello, real world\n", p.stdout())
 	require.Contains(t, p.stderr(), "its process curl is left out")

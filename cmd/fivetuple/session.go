@@ -257,6 +257,15 @@ A reader that is too slow loses events, which is said; the session does not wait
 		})
 	})
 	cmd.Flags().StringVar(&format, "format", "ladder", "`how` to write it: ladder, jsonl or pcapng")
+	for _, f := range []string{"jsonl", "pcap"} {
+		cmd.Flags().Func(f, "the same as --format "+strings.Replace(f, "pcap", "pcapng", 1)+"; the `file` is -, standard output", func(file string) error {
+			format = strings.Replace(f, "pcap", "pcapng", 1)
+			if file != "-" {
+				return fmt.Errorf("a session writes to standard output: write - and redirect it")
+			}
+			return nil
+		})
+	}
 	cmd.Flags().BoolVar(&ascii, "ascii", false, "draw the ladder without UTF-8")
 	cmd.Flags().BoolVar(&full, "full", false, "show every segment of a bulk transfer in the ladder")
 	cmd.Flags().BoolP("follow", "f", true, "go on until Ctrl-C; there is no other way")

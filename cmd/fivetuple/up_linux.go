@@ -21,6 +21,7 @@ import (
 type upFlags struct {
 	tun, tap, serve, files, scenario, name, duration, control, record string
 	device, offload, congestion, netem, user, netns                   string
+	delay, loss, rate                                                 string
 	addrs, hostAddrs, also                                            []string
 	forward                                                           bool
 	mtu                                                               int
@@ -109,6 +110,9 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringVar(&u.netem, "netem", "", "impair the link in tc-netem's `words`, as \"delay 40ms loss 1%\"; or \"out WORDS, in WORDS\"")
 	f.StringVar(&u.netns, "netns", "", "put the device into this network namespace: a `name` of ip-netns(8), a process's number, or a path")
 	u.gateway.define(f)
+	f.StringVar(&u.delay, "delay", "", "the same as --netem \"delay `TIME`\", as 40ms")
+	f.StringVar(&u.loss, "loss", "", "the same as --netem \"loss `PERCENT`\", as 1%")
+	f.StringVar(&u.rate, "rate", "", "the same as --netem \"rate `RATE`\", as 10mbit")
 	f.StringVar(&u.user, "user", "", "become this `user`, a name or a number, when device and files are open")
 	f.StringVar(&u.record, "record", "", "write all inputs to this `file`, for fivetuple replay")
 	f.StringVar(&u.control, "control", "", "`name` of the session, for ss @NAME, trace @NAME and so on (that of the device), or a path")
@@ -126,6 +130,9 @@ func (u *upFlags) check() (c *upConfig, err error) {
 		return nil, err
 	}
 	if err := c.diag.check(c.out.observed()); err != nil {
+		return nil, err
+	}
+	if err := u.joinNetem(); err != nil {
 		return nil, err
 	}
 	if err := c.checkDevice(u); err != nil {
@@ -213,32 +220,6 @@ func (c *upConfig) checkDevice(u *upFlags) error {
 		return usagef("--congestion %q: there are cubic and reno", u.congestion)
 	}
 	return nil
-}
-
-// readNetem reads --netem: words for both directions, or "out WORDS, in WORDS".
-func readNetem(text string) (out, in string, err error) {
-	out, in = text, text
-	first, _, _ := strings.Cut(strings.TrimSpace(text), " ")
-	if first == "out" || first == "in" {
-		out, in = "", ""
-		for part := range strings.SplitSeq(text, ",") {
-			dir, words, _ := strings.Cut(strings.TrimSpace(part), " ")
-			switch dir {
-			case "out":
-				out = words
-			case "in":
-				in = words
-			default:
-				return "", "", usagef("--netem %q: each part begins with out or in", text)
-			}
-		}
-	}
-	for _, words := range []string{out, in} {
-		if _, err := netem.Parse(words); err != nil {
-			return "", "", usagef("--netem %q: %w", text, err)
-		}
-	}
-	return out, in, nil
 }
 
 // parsePrefixes reads addresses with their prefix lengths.

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"strings"
+
+	"fivetuple/sim/netem"
+)
+
+// joinNetem adds --delay, --loss and --rate to the words of --netem.
+func (u *upFlags) joinNetem() error {
+	var words []string
+	for _, w := range [][2]string{{"delay", u.delay}, {"loss", u.loss}, {"rate", u.rate}} {
+		if w[1] != "" {
+			words = append(words, w[0]+" "+w[1])
+		}
+	}
+	switch {
+	case len(words) == 0:
+		return nil
+	case u.netem != "":
+		return usagef("--netem %q and --%s: write all of it in --netem", u.netem, words[0])
+	}
+	u.netem = strings.Join(words, " ")
+	return nil
+}
+
+// readNetem reads --netem: words for both directions, or "out WORDS, in WORDS".
+func readNetem(text string) (out, in string, err error) {
+	out, in = text, text
+	first, _, _ := strings.Cut(strings.TrimSpace(text), " ")
+	if first == "out" || first == "in" {
+		out, in = "", ""
+		for part := range strings.SplitSeq(text, ",") {
+			dir, words, _ := strings.Cut(strings.TrimSpace(part), " ")
+			switch dir {
+			case "out":
+				out = words
+			case "in":
+				in = words
+			default:
+				return "", "", usagef("--netem %q: each part begins with out or in", text)
+			}
+		}
+	}
+	for _, words := range []string{out, in} {
+		if _, err := netem.Parse(words); err != nil {
+			return "", "", usagef("--netem %q: %w", text, err)
+		}
+	}
+	return out, in, nil
+}
