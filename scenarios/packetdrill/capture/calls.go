@@ -44,7 +44,7 @@ func (b *builder) open() {
 	for _, o := range b.sockopts {
 		b.set(0, o.level, o.name, o.value)
 	}
-	if b.v.side == Server {
+	if !b.v.active() {
 		b.set(0, "SOL_SOCKET", "SO_REUSEADDR", 1)
 		b.call(0, "bind", 0, number(3), ellipsis, ellipsis)
 		b.call(0, "listen", 0, number(3), number(1))
@@ -57,11 +57,14 @@ func (b *builder) open() {
 
 // before makes the calls because of which a packet is sent.
 func (b *builder) before(i int, st *step) {
-	if b.v.side == Client && !b.ready && b.have[peer] && !st.has(flagSYN) && (st.size > 0 || st.has(flagFIN)) {
+	if b.v.active() && !b.ready && b.have[peer] && !st.has(flagSYN) && (st.size > 0 || st.has(flagFIN)) {
 		b.connected(st.at)
 	}
+	b.opensWindow(st)
 	if w, ok := b.writes[i]; ok && b.ready {
-		b.flushRead()
+		if !b.slowReader {
+			b.flushRead()
+		}
 		if w.nodelay != b.nodelay && w.sure {
 			b.nodelay = w.nodelay
 			b.set(st.at, "IPPROTO_TCP", "TCP_NODELAY", truth(w.nodelay))
@@ -100,7 +103,7 @@ func (b *builder) close(at time.Duration) {
 // connected makes the calls at the end of a handshake.
 func (b *builder) connected(at time.Duration) {
 	b.ready = true
-	if b.v.side == Server {
+	if !b.v.active() {
 		b.fd = 4
 		b.call(at, "accept", 4, number(3), ellipsis, ellipsis)
 	} else {
@@ -116,14 +119,14 @@ func (b *builder) connected(at time.Duration) {
 
 // after makes the calls that become possible when a packet has been sent.
 func (b *builder) after(st *step) {
-	if b.v.side == Client && !b.ready && b.have[peer] && !st.has(flagSYN) && !st.has(flagRST) {
+	if b.v.active() && !b.ready && b.have[peer] && !st.has(flagSYN) && !st.has(flagRST) {
 		b.connected(st.at)
 	}
 }
 
 // arrived makes the calls that become possible when a packet has come.
 func (b *builder) arrived(i int, st *step) {
-	if b.v.side == Server && !b.ready && !b.refuses && b.have[own] && st.has(flagACK) && !st.has(flagSYN) && !st.has(flagRST) && st.ack == b.isn[own]+1 {
+	if !b.v.active() && !b.ready && !b.refuses && b.have[own] && st.has(flagACK) && !st.has(flagSYN) && !st.has(flagRST) && st.ack == b.isn[own]+1 {
 		b.connected(st.at)
 	}
 	if st.has(flagSYN) || st.has(flagRST) || !b.have[peer] {
@@ -153,20 +156,47 @@ func (b *builder) answered(i int) bool {
 // buffer holds.
 const readAtOnce = 32 << 10
 
-// flushLarge reads if much has come; it is called before the next packet comes,
-// so that a read does not stand between data and its ACK.
-func (b *builder) flushLarge() {
-	if b.unread >= readAtOnce || b.eof {
+// flushLarge reads if much has come, or as the windows say. It is called before
+// the next packet comes, so that a read does not stand between data and its ACK.
+func (b *builder) flushLarge(i int) {
+	if b.eof || !b.slowReader && b.unread >= readAtOnce || b.slowReader && b.windowMoves(i) {
 		b.flushRead()
 	}
 }
 
+// edge is up to where this side lets the other one send.
+func (b *builder) edge(st *step) uint32 { return st.ack + uint32(st.win)<<b.scale }
+
+// windowMoves reports whether the next segment of this side opens the window
+// further than the last one, without being sent for that alone.
+func (b *builder) windowMoves(i int) bool {
+	for j := range b.v.steps[i:] {
+		if st := &b.v.steps[i+j]; st.out && st.has(flagACK) {
+			return b.haveEdge && int32(b.edge(st)-b.lastEdge) > 0 && st.ack != b.lastACK
+		}
+	}
+	return false
+}
+
+// opensWindow reads before a segment that does nothing but open the window, and
+// notes the window of any.
+func (b *builder) opensWindow(st *step) {
+	if !b.slowReader || !st.has(flagACK) || st.has(flagSYN) {
+		return
+	}
+	if b.haveEdge && st.size == 0 && st.ack == b.lastACK && int32(b.edge(st)-b.lastEdge) > 0 && b.unread > 0 {
+		b.flushReadAt(st.at)
+	}
+	b.haveEdge, b.lastEdge, b.lastACK = true, b.edge(st), st.ack
+}
+
 // flushRead reads what has come.
-func (b *builder) flushRead() {
+func (b *builder) flushRead() { b.flushReadAt(b.now) }
+
+func (b *builder) flushReadAt(at time.Duration) {
 	if !b.ready || b.closed {
 		return
 	}
-	at := b.now
 	if b.unread > 0 {
 		b.call(at, "read", b.unread, number(int(b.fd)), ellipsis, number(b.unread))
 		b.unread = 0

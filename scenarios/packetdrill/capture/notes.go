@@ -54,7 +54,7 @@ func (b *builder) remark(st *step) {
 	case int32(start-nxt) > 0:
 		b.counts.gaps[who]++
 		if who == own {
-			b.comment("bytes %d to %d are not in the capture: it has lost them, or they were lost before it", nxt, start)
+			b.missing = fmt.Errorf("packet %d: bytes %d to %d, which the %s sent before it, are not in the capture: it has lost them, or was taken behind a loss; take one at the %s, or stop before with --packets", st.num, nxt, start, b.v.side, b.v.side)
 		}
 	case int32(end-nxt) <= 0 && st.size == 1 && b.keepalive != nil:
 	case int32(end-nxt) <= 0:
@@ -94,6 +94,9 @@ func (b *builder) notes() []string {
 	}
 	if n := b.counts.large[own]; n > 0 {
 		lines = append(lines, fmt.Sprintf("%s of the %s were larger than the MSS, not yet cut up where they were captured.", plural(n, "segment"), names[own]))
+	}
+	if v.ignored > 0 {
+		lines = append(lines, fmt.Sprintf("%s not answered before the next one came, and left out: a full backlog, or an answer that was lost.", plural(v.ignored, "SYN")))
 	}
 	if v.lost > 0 {
 		lines = append(lines, fmt.Sprintf("%s of the %s did not arrive, and are left out.", plural(v.lost, "packet"), names[peer]))

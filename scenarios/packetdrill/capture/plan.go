@@ -1,8 +1,10 @@
 package capture
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"fivetuple/scenarios/packetdrill"
@@ -17,7 +19,13 @@ type plan struct {
 	slowest   time.Duration // the longest that the stack took to answer
 	mss       int           // that this side has offered
 	sockopts  []sockopt     // of the socket that is made
-	keepalive []sockopt     // of the connection
+	rcvbuf    int           // its receive buffer, if it is not the default
+	// slowReader: the window was closed, so the program did not read at once.
+	// scale is by how much this side's windows are scaled.
+	slowReader, haveEdge bool
+	scale                uint8
+	lastEdge, lastACK    uint32
+	keepalive            []sockopt // of the connection
 }
 
 // write is a write of the side under test. Nagle's algorithm must be off, or
@@ -45,6 +53,7 @@ func newPlan(v *view) plan {
 				p.mss = int(o.Value)
 			}
 		}
+		p.planWindow(v, syn)
 		p.planWrites(v, syn.seq)
 		p.planKeepalive(v, syn.seq)
 		p.planClose(v)
@@ -122,6 +131,31 @@ func (p *plan) full(v *view, st *step) int {
 	return min(mss, p.mss) - optsLen(st.opts)
 }
 
+// defaultScale is netstack's window scale with its default buffers.
+const defaultScale = 7
+
+// planWindow finds the size of the receive buffer, and whether it was full.
+func (p *plan) planWindow(v *view, syn *packet) {
+	other := v.first[2-int(v.side)]
+	for _, o := range syn.opts {
+		if o.Name == "wscale" && o.Value != defaultScale {
+			p.rcvbuf = 65535 << min(o.Value, 14)
+			if o.Value == 0 {
+				p.rcvbuf = 2 * int(syn.win) // half of a buffer is offered
+			}
+		}
+		if o.Name == "wscale" && other.offers("wscale") {
+			p.scale = uint8(min(o.Value, 14))
+		}
+	}
+	for i := range v.steps {
+		st := &v.steps[i]
+		if st.out && st.has(flagACK) && !st.has(flagSYN) && !st.has(flagRST) && int(st.win)<<p.scale < p.mss {
+			p.slowReader = true
+		}
+	}
+}
+
 // planClose decides whether the FIN came of close or of shutdown: a socket that
 // is closed answers data with a RST, another one with an ACK.
 func (p *plan) planClose(v *view) {
@@ -181,11 +215,14 @@ func (p *plan) planKeepalive(v *view, isn uint32) {
 	next, una := uint32(1), uint32(0)
 	var heard time.Duration
 	var probes []time.Duration
+	interval := time.Duration(0) // between probes that nobody answered
+	silent := false
 	for i := range v.steps {
 		st := &v.steps[i]
 		switch {
 		case st.icmp != nil:
 		case !st.out:
+			silent = false
 			if len(probes) == 0 {
 				heard = st.at
 			}
@@ -193,7 +230,10 @@ func (p *plan) planKeepalive(v *view, isn uint32) {
 				una = max(una, st.ack-isn)
 			}
 		case st.size <= 1 && st.seq-isn == next-1 && una == next && !st.has(flagFIN) && !st.has(flagRST):
-			probes = append(probes, st.at)
+			if silent {
+				interval = st.at - probes[len(probes)-1]
+			}
+			probes, silent = append(probes, st.at), true
 		default:
 			next = max(next, st.seq-isn+st.span())
 		}
@@ -208,9 +248,7 @@ func (p *plan) planKeepalive(v *view, isn uint32) {
 	}
 	p.keepalive = append(p.keepalive, sockopt{"SOL_SOCKET", "SO_KEEPALIVE", 1})
 	add("TCP_KEEPIDLE", probes[0]-heard)
-	if len(probes) > 1 {
-		add("TCP_KEEPINTVL", probes[1]-probes[0])
-	}
+	add("TCP_KEEPINTVL", interval)
 }
 
 // defaultMTU is that of scripts without --mtu.
@@ -234,9 +272,16 @@ func (b *builder) settings() {
 	if !b.o.Strict && (b.o.Lenient || b.heldBack) {
 		b.option("allow", "acks")
 	}
+	var sysctls []string
+	if n := b.rcvbuf; n > 0 {
+		sysctls = append(sysctls, fmt.Sprintf(`sysctl -q net.ipv4.tcp_rmem="%d %d %d"`, min(n, 4096), n, n))
+	}
 	mine, other := b.v.first[int(b.v.side)-1], b.v.first[2-int(b.v.side)]
-	if mine != nil && !mine.offers("sackOK") && (b.v.side == Client || other.offers("sackOK")) {
-		b.init = &packetdrill.Command{Text: "sysctl -q net.ipv4.tcp_sack=0"}
+	if mine != nil && !mine.offers("sackOK") && (b.v.active() || other.offers("sackOK")) {
+		sysctls = append(sysctls, "sysctl -q net.ipv4.tcp_sack=0")
+	}
+	if len(sysctls) > 0 {
+		b.init = &packetdrill.Command{Text: strings.Join(sysctls, "\n")}
 	}
 }
 

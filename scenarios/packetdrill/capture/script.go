@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,7 +70,9 @@ func Import(s *Stream, o Options) (*Script, error) {
 			b.cutShort = len(v.steps) - i
 			break
 		}
-		b.step(i)
+		if b.step(i); b.missing != nil {
+			return nil, fmt.Errorf("stream %d: %w", s.Num, b.missing)
+		}
 	}
 	b.flushRead()
 	out := &Script{
@@ -90,6 +93,12 @@ func (v *view) check() error {
 		return errors.New("its handshake is not in the capture: a script begins with one, so the capture has to begin before the connection")
 	case synACK == nil && v.Handshake() == "incomplete" && v.any(func(p *packet) bool { return !p.has(flagSYN) && !p.has(flagRST) }):
 		return errors.New("its SYN-ACK is not in the capture, and what follows is: the capture has lost packets, or sees one direction only")
+	}
+	if !slices.ContainsFunc(v.steps, func(st step) bool { return st.out }) {
+		return fmt.Errorf("the %s has sent nothing: there is nothing to expect of it; choose the other --side", v.side)
+	}
+	if v.unplaced {
+		return fmt.Errorf("the capture was not taken at the %s, and the handshake does not tell how long packets took to it: take one there, as --pcap-dir does", v.side)
 	}
 	for _, st := range v.steps {
 		if st.badOpts {
@@ -132,9 +141,10 @@ type builder struct {
 	closeDue bool // after shutdown
 	nodelay  bool
 	counts   counts
+	missing  error // a segment of this side that is not in the capture
 }
 
-// The indexes of builder's pairs.
+// The indexes of pairs: this side's, the other one's.
 const (
 	own  = 0
 	peer = 1
@@ -182,7 +192,7 @@ func (b *builder) step(i int) {
 		b.after(st)
 		return
 	}
-	b.flushLarge()
+	b.flushLarge(i)
 	b.remark(st)
 	b.inbound(st)
 	b.arrived(i, st)

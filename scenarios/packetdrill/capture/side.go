@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -49,10 +50,13 @@ type view struct {
 	steps []step
 	// merged: each side's packets have the times at which that side sent them.
 	merged bool
+	// unplaced: the capture was taken elsewhere, and nothing tells how far away.
+	unplaced bool
 	// earlier is how long before its time in the capture this side sent a
 	// packet; later, how long after it a packet came.
 	earlier, later time.Duration
 	lost           int // packets of the other side that never came
+	ignored        int // SYNs that were not answered
 }
 
 // from makes the view of a side.
@@ -83,19 +87,9 @@ func (s *Stream) from(side Side) *view {
 		}
 		v.steps = append(v.steps, step{p, out, at})
 	}
-	if v.earlier > 0 || v.later > 0 || !v.inOrder() {
-		slices.SortStableFunc(v.steps, func(a, b step) int {
-			switch {
-			case a.at != b.at:
-				return int(max(-1, min(1, a.at-b.at)))
-			case a.out == b.out:
-				return 0
-			case a.out:
-				return 1 // what came at an instant is the cause of what went
-			}
-			return -1
-		})
-	}
+	slices.SortStableFunc(v.steps, v.compare)
+	v.queued()
+	v.unanswered()
 	if len(v.steps) > 0 {
 		start := v.steps[0].at
 		for i := range v.steps {
@@ -105,8 +99,69 @@ func (s *Stream) from(side Side) *view {
 	return v
 }
 
-func (v *view) inOrder() bool {
-	return slices.IsSortedFunc(v.steps, func(a, b step) int { return int(max(-1, min(1, a.at-b.at))) })
+// compare orders steps by time. At the same instant, what came is the cause of
+// what went, unless its numbers say that it went before.
+func (v *view) compare(a, b step) int {
+	switch {
+	case a.at != b.at:
+		return cmp.Compare(a.at, b.at)
+	case a.out == b.out || v.earlier == 0 && v.later == 0:
+		return 0
+	case b.out:
+		return -v.compare(b, a)
+	case b.icmp == nil && b.span() > 0 && a.span() > 0 && a.has(flagACK) && a.ack == b.seq:
+		return -1 // it would have acknowledged what came
+	}
+	return 1
+}
+
+// queued puts segments that fivetuple's link dropped, which have the time at
+// which they were dropped, behind those that were waiting to be sent before them.
+func (v *view) queued() {
+	var out, held []step
+	var next uint32
+	have := false
+	for _, st := range v.steps {
+		if st.out && st.dropped && have && st.size > 0 && int32(st.seq-next) > 0 {
+			held = append(held, st)
+			continue
+		}
+		out = append(out, st)
+		if !st.out || st.icmp != nil {
+			continue
+		}
+		if end := st.seq + st.span(); !have || int32(end-next) > 0 {
+			have, next = true, end
+		}
+		for len(held) > 0 && int32(held[0].seq-next) <= 0 {
+			h := held[0]
+			h.at, held = st.at, held[1:]
+			out = append(out, h)
+			if end := h.seq + h.span(); int32(end-next) > 0 {
+				next = end
+			}
+		}
+	}
+	v.steps = append(out, held...)
+}
+
+// unanswered leaves out a SYN that a listener did not answer before it came
+// again: its backlog was full, or the answer was lost before the capture.
+func (v *view) unanswered() {
+	if v.active() {
+		return
+	}
+	for len(v.steps) > 1 && !v.steps[1].out && v.steps[0].has(flagSYN) && v.steps[1].has(flagSYN) {
+		v.steps = v.steps[1:]
+		v.ignored++
+	}
+}
+
+// active reports whether this side has called connect: its first SYN is no
+// answer. Both sides have in a simultaneous open.
+func (v *view) active() bool {
+	syn := v.first[int(v.side)-1]
+	return syn != nil && !syn.has(flagACK)
 }
 
 // takenAt is the side whose packets, and no others, went out where the capture
@@ -156,6 +211,8 @@ const farAway = time.Millisecond
 // what they answer is time on the way.
 func (v *view) measure(here Side) {
 	toServer, toClient, ok := v.gaps()
+	v.merged = v.isMerged()
+	v.unplaced = !ok && (v.merged || here != Auto && here != v.side)
 	if !ok || here == v.side {
 		return
 	}
@@ -164,26 +221,34 @@ func (v *view) measure(here Side) {
 		gap = toClient
 	}
 	switch {
-	case v.isMerged():
-		v.merged, v.later = true, gap
+	case v.merged:
+		v.later = gap
 	case gap >= farAway:
 		v.earlier, v.later = gap/2, gap-gap/2
 	}
 }
 
-// gaps are the times from SYN to SYN-ACK and from there to ACK, if each came once.
+// gaps are the times from the SYN to the SYN-ACK that answers it, and from there
+// to the ACK. What was sent again counts from its last copy.
 func (s *Stream) gaps() (toServer, toClient time.Duration, ok bool) {
-	syn, synACK := s.first[0], s.first[1]
-	if syn == nil || synACK == nil {
-		return 0, 0, false
-	}
+	var syn, synACK *packet
+	toServer = -1
 	for _, p := range s.packets {
 		switch {
-		case p.icmp != nil || p == syn || p == synACK:
-		case p.has(flagSYN):
-			return 0, 0, false // sent again: which one was answered?
-		case s.role(p) == 0 && p.has(flagACK):
-			return synACK.at - syn.at, p.at - synACK.at, true
+		case p.icmp != nil:
+		case p.flags&(flagSYN|flagACK) == flagSYN && s.role(p) == 0:
+			syn = p
+		case p.flags&(flagSYN|flagACK) == flagSYN:
+			return 0, 0, false // simultaneous open
+		case p.has(flagSYN) && syn != nil:
+			synACK = p
+			if d := p.at - syn.at; toServer < 0 || d < toServer {
+				toServer = d
+			}
+		case p.has(flagRST) && syn != nil && synACK == nil && s.role(p) == 1:
+			return p.at - syn.at, p.at - syn.at, true // refused, at once
+		case s.role(p) == 0 && p.has(flagACK) && synACK != nil:
+			return toServer, p.at - synACK.at, true
 		}
 	}
 	return 0, 0, false
