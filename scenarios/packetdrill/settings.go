@@ -105,7 +105,7 @@ func parseRange(name, value string, lo, hi int) (int, error) {
 
 // Allowances are the differences of netstack that Settings.Allow can name.
 var Allowances = map[string]string{
-	"acks":      "a pure ACK may come earlier than expected, and more of them may: netstack acknowledges each segment at once, Linux holds ACKs back",
+	"acks":      "a pure ACK may come earlier than expected, and more of them may, and a later timestamp may be echoed: netstack acknowledges each segment at once, Linux holds ACKs back",
 	"psh":       "the PSH flag is not compared: netstack sets it on the last segment that is queued, Linux also elsewhere",
 	"sack-room": "the script's MSS is raised by what netstack keeps free for SACK blocks in each segment: Linux does not",
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"fivetuple/scenarios/packetdrill"
+
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
@@ -33,6 +35,7 @@ type frame struct {
 	iface   int
 	dir     direction
 	dropped bool // fivetuple's link dropped it after it was sent
+	device  bool // seen where a stack of fivetuple and what is outside of it meet
 }
 
 // maxFrames bounds the packets of a capture that are read, and maxBytes their
@@ -149,11 +152,22 @@ func openNg(in io.Reader, big bool) (func() (*frame, error), error) {
 				fr.dir = outbound
 			}
 		}
-		if r.SectionInfo().Application == "fivetuple" && len(opts.Comments) > 0 {
-			fr.dropped = strings.HasPrefix(opts.Comments[0], "DROPPED")
+		if r.SectionInfo().Application == "fivetuple" {
+			fr.dropped = len(opts.Comments) > 0 && strings.HasPrefix(opts.Comments[0], "DROPPED")
+			if i, err := r.Interface(ci.InterfaceIndex); err == nil && outside(i.Name) {
+				fr.dir, fr.device = inbound, true
+			}
 		}
 		return fr, nil
 	}, nil
+}
+
+// outside reports whether an interface of fivetuple's captures is the far end
+// of a device: Linux's of `up`, or the script's of `pkt`. Links between hosts of
+// a lab end at interfaces with other names.
+func outside(name string) bool {
+	host, iface, _ := strings.Cut(name, ":")
+	return (host == "linux" || host == packetdrill.PeerName) && !strings.HasPrefix(iface, "eth")
 }
 
 func newFrame(data []byte, ci gopacket.CaptureInfo, link layers.LinkType) *frame {

@@ -212,8 +212,8 @@ const farAway = time.Millisecond
 func (v *view) measure(here Side) {
 	toServer, toClient, ok := v.gaps()
 	v.merged = v.isMerged()
-	v.unplaced = !ok && (v.merged || here != Auto && here != v.side)
-	if !ok || here == v.side {
+	v.unplaced = !ok && !v.any(func(p *packet) bool { return p.device }) && (v.merged || here != Auto && here != v.side)
+	if !ok || here == v.side || v.any(func(p *packet) bool { return p.device }) {
 		return
 	}
 	gap := toServer
