@@ -53,7 +53,8 @@ Exit status: 0 if all is well, 2 if the command line or the capture is wrong.`,
 	f.StringVar(&o.side, "side", "auto", "host under test: client, server or auto")
 	f.StringVarP(&o.out, "output", "o", "", "write the script to this `file` instead of standard output")
 	f.IntVar(&o.script.Packets, "packets", 0, "stop after so many packets of the connection (default all)")
-	f.BoolVar(&o.script.Strict, "strict", false, "expect windows as well, and ACKs exactly as in the capture")
+	f.BoolVar(&o.script.Strict, "strict", false, "expect ACKs exactly as in the capture, even where it shows some that were held back")
+	f.BoolVar(&o.script.Windows, "windows", false, "expect the windows of outbound segments as well")
 	f.BoolVar(&o.script.Lenient, "lenient", false, "let the stack send more and earlier ACKs than in the capture, wherever it likes")
 	f.BoolVar(&o.asJSON, "json", false, "list the connections as JSON, one object a line")
 	return cmd

@@ -266,9 +266,9 @@ func TestSides(t *testing.T) {
 	require.EqualError(t, err, `"left" is not a side: need client, server or auto`)
 }
 
-// TestStrict: windows of outbound segments are expected only if asked for.
-func TestStrict(t *testing.T) {
-	s := mustImport(t, classic(t, exchange, false, 4, false), Options{Strict: true})
+// TestWindows: windows of outbound segments are expected only if asked for.
+func TestWindows(t *testing.T) {
+	s := mustImport(t, classic(t, exchange, false, 4, false), Options{Windows: true})
 	require.Contains(t, events(s), "+0 > . 1:1(0) ack 101 win 65435\n")
 	s = mustImport(t, classic(t, exchange, false, 4, false), Options{Lenient: true})
 	require.Contains(t, s.Text(), "--allow=acks\n")

@@ -60,15 +60,13 @@ func (b *builder) remark(st *step) {
 	case int32(end-nxt) <= 0:
 		b.counts.again[who]++
 	}
-	if st.out && st.size > b.fullSize() {
+	if st.out && st.size > b.fullSize(b.v, &step{packet: &packet{}}) {
 		b.counts.large[own]++
 	}
 	if int32(end-nxt) > 0 {
 		b.seen[who] = end
 	}
 }
-
-func (b *builder) fullSize() int { return b.full(b.v, &step{packet: &packet{}}) }
 
 // notes are the lines at the head of the script.
 func (b *builder) notes() []string {
@@ -87,28 +85,28 @@ func (b *builder) notes() []string {
 		}
 	}
 	if n := b.counts.gaps[peer]; n > 0 {
-		lines = append(lines, fmt.Sprintf("%s of the %s came after a gap: those before it were lost, or are late.", plural(n, "segment"), names[peer]))
+		lines = append(lines, fmt.Sprintf("Came after a gap, for what is before it was lost or is late: %s of the %s.", plural(n, "segment"), names[peer]))
 	}
 	if n := b.counts.large[peer]; n > 0 {
-		lines = append(lines, fmt.Sprintf("%s of the %s were larger than the MSS, put together where they were captured: here they are in pieces.", plural(n, "segment"), names[peer]))
+		lines = append(lines, fmt.Sprintf("Larger than the MSS, put together where they were captured, and here in pieces: %s of the %s.", plural(n, "segment"), names[peer]))
 	}
 	if n := b.counts.large[own]; n > 0 {
-		lines = append(lines, fmt.Sprintf("%s of the %s were larger than the MSS, not yet cut up where they were captured.", plural(n, "segment"), names[own]))
+		lines = append(lines, fmt.Sprintf("Larger than the MSS, not yet cut up where they were captured: %s of the %s.", plural(n, "segment"), names[own]))
 	}
 	if v.ignored > 0 {
-		lines = append(lines, fmt.Sprintf("%s not answered before the next one came, and left out: a full backlog, or an answer that was lost.", plural(v.ignored, "SYN")))
+		lines = append(lines, fmt.Sprintf("Left out, since it was not answered before it came again (a full backlog, or a lost answer): %s.", plural(v.ignored, "SYN")))
 	}
 	if v.lost > 0 {
-		lines = append(lines, fmt.Sprintf("%s of the %s did not arrive, and are left out.", plural(v.lost, "packet"), names[peer]))
+		lines = append(lines, fmt.Sprintf("Did not arrive, and left out: %s of the %s.", plural(v.lost, "packet"), names[peer]))
 	}
 	if v.doubles > 0 {
-		lines = append(lines, fmt.Sprintf("The capture has %s twice, seen at two places: the second one is left out.", plural(v.doubles, "packet")))
+		lines = append(lines, fmt.Sprintf("Twice in the capture, seen at two places, and once here: %s.", plural(v.doubles, "packet")))
 	}
 	if f := v.file; f.Cut > 0 || f.Fragments > 0 {
-		lines = append(lines, fmt.Sprintf("The capture has %s that are cut within their headers, and %s of IP packets with TCP in them; some may belong here.", plural(f.Cut, "packet"), plural(f.Fragments, "fragment")))
+		lines = append(lines, fmt.Sprintf("Not read, and some may belong here: %s, cut within their headers, and %s of IP packets.", plural(f.Cut, "packet"), plural(f.Fragments, "fragment")))
 	}
 	if b.cutShort > 0 {
-		lines = append(lines, fmt.Sprintf("%s that follow are left out, as asked.", plural(b.cutShort, "packet")))
+		lines = append(lines, fmt.Sprintf("Left out at the end, as asked: %s.", plural(b.cutShort, "packet")))
 	}
 	if b.heldBack && !b.o.Strict {
 		lines = append(lines, "Some segments were not acknowledged one by one and at once: --allow=acks lets the stack do so.")

@@ -104,13 +104,17 @@ type ipHead struct {
 	size     int    // what was sent after it, in bytes
 }
 
+// maxPacket is the largest packet that a system hands to its card: Linux's with
+// BIG TCP.
+const maxPacket = 512 << 10
+
 // parseIP reads a header. wire is how many bytes from it on were sent.
 func parseIP(b []byte, wire int) (h ipHead, t trouble) {
 	switch {
 	case len(b) >= 20 && b[0]>>4 == 4:
 		hl, n := int(b[0]&15)*4, int(binary.BigEndian.Uint16(b[2:]))
 		if n == 0 {
-			n = wire
+			n = min(wire, maxPacket)
 		}
 		if hl < 20 || n < hl {
 			return h, notTCP
@@ -127,7 +131,7 @@ func parseIP(b []byte, wire int) (h ipHead, t trouble) {
 		h.dst, _ = netip.AddrFromSlice(b[24:40])
 		n := 40 + int(binary.BigEndian.Uint16(b[4:]))
 		if n == 40 {
-			n = wire
+			n = min(wire, maxPacket)
 		}
 		h.ttl = b[7]
 		return h.extensions(b, n)

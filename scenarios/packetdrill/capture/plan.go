@@ -83,7 +83,7 @@ func (p *plan) planWrites(v *view, isn uint32) {
 			w.size += k.size
 		}
 		last := pieces[len(pieces)-1]
-		short := last.size < p.full(v, &v.steps[last.step])
+		short := last.size < p.fullSize(v, &v.steps[last.step])
 		switch {
 		case short && last.outstanding:
 			w.nodelay, w.sure = true, true
@@ -117,9 +117,9 @@ func (p *plan) planWrites(v *view, isn uint32) {
 	end()
 }
 
-// full is the size of a full segment of this side: the other side's MSS, or
+// fullSize is the size of a full segment of this side: the other side's MSS, or
 // what goes through its own link, without the options.
-func (p *plan) full(v *view, st *step) int {
+func (p *plan) fullSize(v *view, st *step) int {
 	mss := 536
 	if other := v.first[2-int(v.side)]; other != nil {
 		for _, o := range other.opts {

@@ -75,6 +75,8 @@ func readFrames(r io.Reader, f func(*frame) error) (err error) {
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
+		case errors.Is(err, io.ErrUnexpectedEOF) && num == 0:
+			return errors.New("the file ends in the middle of packet 1: there is no whole one in it")
 		case errors.Is(err, io.ErrUnexpectedEOF):
 			return fmt.Errorf("the file ends in the middle of packet %d: cut it before, as `editcap -r FILE OUT 1-%d` does", num+1, num)
 		case err != nil:

@@ -20,9 +20,10 @@ type Options struct {
 	Side Side
 	// Packets is after how many packets of the connection to stop; 0: all.
 	Packets int
-	// Strict expects the windows of outbound segments too, and ACKs exactly as
-	// they are in the capture.
+	// Strict expects ACKs exactly as they are in the capture.
 	Strict bool
+	// Windows expects the windows of outbound segments too.
+	Windows bool
 	// Lenient lets the stack acknowledge more often and earlier than in the
 	// capture. Without it, that is allowed only where the capture shows ACKs
 	// that were held back.
@@ -66,6 +67,9 @@ func Import(s *Stream, o Options) (*Script, error) {
 	b.settings()
 	b.open()
 	for i := range v.steps {
+		if b.full() {
+			break
+		}
 		if o.Packets > 0 && i == o.Packets {
 			b.cutShort = len(v.steps) - i
 			break
@@ -79,11 +83,21 @@ func Import(s *Stream, o Options) (*Script, error) {
 		Tree: &packetdrill.Script{File: filepath.Base(o.Name), Options: b.options, Init: b.init, Events: b.events},
 		Side: v.side, head: b.notes(), comments: b.comments,
 	}
-	if n := len(out.Text()); n > packetdrill.MaxSource {
-		return nil, fmt.Errorf("stream %d: its script would have %d bytes, and at most %d are read: import its first packets alone, as --packets 5000 does", s.Num, n, packetdrill.MaxSource)
+	if b.full() || len(out.Text()) > packetdrill.MaxSource {
+		return nil, fmt.Errorf("stream %d: its script would have more than the %d bytes that are read: import its first packets alone, as --packets 5000 does", s.Num, packetdrill.MaxSource)
 	}
 	return out, nil
 }
+
+// shortest is less than any event takes.
+const shortest = len("+0 > . 1:1(0) ack 1\n")
+
+// full reports whether the script can no longer be read.
+func (b *builder) full() bool { return len(b.events)*shortest > packetdrill.MaxSource }
+
+// longest is how long a script may take: more than any connection, and what a
+// time in it can say.
+const longest = 1000 * time.Hour
 
 // check refuses what no script can be made of.
 func (v *view) check() error {
@@ -99,6 +113,9 @@ func (v *view) check() error {
 	}
 	if v.unplaced {
 		return fmt.Errorf("the capture was not taken at the %s, and the handshake does not tell how long packets took to it: take one there, as --pcap-dir does", v.side)
+	}
+	if slices.ContainsFunc(v.steps, func(st step) bool { return st.at < 0 || st.at > longest }) {
+		return fmt.Errorf("its packets are too far apart: a script takes %d hours at most", longest/time.Hour)
 	}
 	for _, st := range v.steps {
 		if st.badOpts {
@@ -242,7 +259,7 @@ func (b *builder) tcp(st *step) *packetdrill.TCP {
 		ack := st.ack - b.isn[1-who]
 		t.Ack = &ack
 	}
-	if win := int(st.win); !st.out || b.o.Strict {
+	if win := int(st.win); !st.out || b.o.Windows {
 		t.Win = &win
 	}
 	if urg := int(st.urg); st.has(flagURG) {
@@ -285,14 +302,14 @@ func (b *builder) packet(st *step, t *packetdrill.TCP) {
 // together where it was captured: it came in pieces.
 func (b *builder) inbound(st *step) {
 	t := b.tcp(st)
-	limit := b.mss - optsLen(st.opts)
+	limit := b.plan.mss - optsLen(st.opts)
 	if t.Len <= limit || limit <= 0 {
 		b.packet(st, t)
 		return
 	}
 	b.counts.large[peer]++
 	b.comment("packet %d has %d bytes: it came in pieces of the MSS", st.num, t.Len)
-	for t.Len > 0 {
+	for t.Len > 0 && !b.full() {
 		piece := *t
 		piece.Len = min(limit, t.Len)
 		piece.End = piece.Start + uint32(piece.Len)

@@ -206,11 +206,16 @@ func (s *Stream) isMerged() bool {
 // counts: below, it is what a kernel takes to answer.
 const farAway = time.Millisecond
 
+// farthest is beyond every round trip, and below what makes a SYN come again
+// often: what takes longer is no measure.
+const farthest = 10 * time.Second
+
 // measure finds how far from the side under test the capture was taken. Both
 // SYN-ACK and ACK of a handshake are sent at once, so what is between them and
 // what they answer is time on the way.
 func (v *view) measure(here Side) {
 	toServer, toClient, ok := v.gaps()
+	ok = ok && min(toServer, toClient) >= 0 && max(toServer, toClient) <= farthest
 	v.merged = v.isMerged()
 	v.unplaced = !ok && !v.any(func(p *packet) bool { return p.device }) && (v.merged || here != Auto && here != v.side)
 	if !ok || here == v.side || v.any(func(p *packet) bool { return p.device }) {

@@ -145,14 +145,18 @@ func (s *Stream) role(p *packet) int {
 	return 1
 }
 
-// doubleWithin is how long after a packet its copy may come.
-const doubleWithin = 10 * time.Millisecond
+// doubleWithin is how long after a packet its copy may come, and doubleAmong how
+// many others of the connection may come between them.
+const (
+	doubleWithin = 10 * time.Millisecond
+	doubleAmong  = 256
+)
 
 // double reports whether a packet was captured before, at another place: on
 // another interface, in the other direction, or behind a router. What is the
 // same in all of this has come twice.
 func (s *Stream) double(p *packet) bool {
-	for _, q := range slices.Backward(s.packets) {
+	for _, q := range slices.Backward(s.packets[max(0, len(s.packets)-doubleAmong):]) {
 		if p.at-q.at > doubleWithin {
 			return false
 		}
