@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -75,12 +76,15 @@ func (o *importOptions) run(cmd *cobra.Command, path string) error {
 		return usagef("--output is for a script: choose a connection with --stream")
 	}
 	o.script.Side, o.script.Name = side, path
+	if path == "-" {
+		o.script.Name = "standard input"
+	}
 	file, err := readCapture(cmd.InOrStdin(), path)
 	if err != nil {
 		return err
 	}
-	for name, n := range file.Unread {
-		fmt.Fprintf(cmd.ErrOrStderr(), "fivetuple: %s: %d packets have link type %s, which cannot be read\n", path, n, name)
+	for _, name := range slices.Sorted(maps.Keys(file.Unread)) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "fivetuple: %s: packets of link type %s cannot be read: %d are left out\n", path, name, file.Unread[name])
 	}
 	if o.stream == "" {
 		return o.list(cmd.OutOrStdout(), file)

@@ -8,7 +8,7 @@ import (
 
 // counts are what a reader of the script must know.
 type counts struct {
-	again, gaps, large, late [2]int
+	again, gaps, large [2]int
 }
 
 // received is what has come in order, and the pieces beyond it.
