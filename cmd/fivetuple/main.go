@@ -81,7 +81,7 @@ What was captured until then is a valid file in every case.`,
 	cmd.CompletionOptions.HiddenDefaultCmd = true
 	cmd.AddCommand(ssCommand(), portsCommand(), fdsCommand(), lookupCommand())
 	cmd.AddCommand(liveCommands()...)
-	cmd.AddCommand(runCommand(), listCommand(), testCommand(), pktCommand(), upCommand(), replayCommand(), execCommand(), insideCommand(), optionsCommand(), callsCommand())
+	cmd.AddCommand(runCommand(), listCommand(), testCommand(), pktCommand(), importCommand(), upCommand(), replayCommand(), execCommand(), insideCommand(), optionsCommand(), callsCommand())
 	return cmd
 }
 

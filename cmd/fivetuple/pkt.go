@@ -78,7 +78,7 @@ failure in TAP.`,
 		{"remote_ip", "`address` of the script's end"}, {"tolerance_usecs", "how early or late an event may be, in `µs`; 12.5% of the time since the event before is always allowed"},
 		{"mtu", "of the link, in `bytes`"}, {"tcp_ts_tick_usecs", "compare timestamps, whose tick is so many `µs`"},
 		{"bind_port", "that bind names, instead of 8080"}, {"connect_port", "that connect names, instead of 8080"},
-		{"allow", "known `differences` that do not count: psh, sack-room"},
+		{"allow", "known `differences` that do not count: acks, psh, sack-room"},
 	} {
 		given[row[0]] = f.String(row[0], "", row[1])
 	}

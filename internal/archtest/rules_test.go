@@ -63,6 +63,10 @@ var rules = []rule{
 		why: "a thin skin over the API that a Go test uses; it has its own parser and needs no module",
 	},
 	{
+		pkg: "scenarios/packetdrill/capture", allow: []string{"scenarios/packetdrill"}, third: []string{"github.com/gopacket/gopacket"},
+		why: "a capture in, a script out: it runs nothing and opens no file; gopacket reads the file format and is seen here and nowhere else",
+	},
+	{
 		pkg:   "scenarios",
 		allow: []string{"internal/spell", "scenarios/...", "sim/...", "sockapi", "stack", "trace"},
 		why:   "the corpus and how to find it; it writes no files and opens no device",
