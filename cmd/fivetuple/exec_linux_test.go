@@ -141,7 +141,7 @@ func TestExecStatus(t *testing.T) {
 		{"no such program", `"nonesuch": executable file not found`, 125, []string{"--as", "a", "--", "nonesuch"}},
 		{"no such host", `no host "c"`, 2, []string{"--as", "c", "--", "true"}},
 		{"no program", "which program?", 2, []string{"--as", "a"}},
-		{"no host", "needs --net LAB and --as HOST", 2, []string{"--", "true"}},
+		{"no host named, and none called client", `no host "client"; there are a, b`, 2, []string{"--", "true"}},
 		{"one host, two programs", "given two programs", 2, []string{"--as", "a", "--with", "a=true", "--", "true"}},
 		{"a malformed --with", "HOST=COMMAND", 2, []string{"--as", "a", "--with", "b", "--", "true"}},
 	} {
