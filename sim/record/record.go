@@ -37,6 +37,9 @@ const (
 	kindCommand = 'C'
 	kindLost    = 'L'
 	kindSeen    = 'S'
+	kindCall    = 'O' // of code outside of the world
+	kindPause   = 'R'
+	kindMore    = 'M' // the beginning of the next record's body, which is too long for one
 	kindEnd     = 'E'
 )
 
@@ -51,7 +54,7 @@ type Header struct {
 }
 
 // Input is what came from outside of the world at one instant: packets, a
-// command, or what was seen there.
+// command, a posted call, or what was seen there.
 type Input struct {
 	// Ran is how many events the loop had run before it, Now the world's time
 	// at which it was let in: together they place it exactly.
@@ -68,7 +71,21 @@ type Input struct {
 	// Seen is what a kernel outside of the world said of its connections, as
 	// the recorder wrote it.
 	Seen []byte
+	// Call is a socket call that a goroutine outside of the world posted, as
+	// sockapi writes it, and Net the number of the process that it is for, from
+	// 0 in the order in which they were made.
+	Call []byte
+	Net  int
+	// Pause is not 0 where a run came to its limit, or to its end: [Paused] or
+	// [PausedForGood].
+	Pause int
 }
+
+// What a run that has come to its limit leaves.
+const (
+	Paused        = 1 // code outside of the world waits for the next run
+	PausedForGood = 2 // it was let go: there is none
+)
 
 // Packet is a packet, and what the device said of its checksums and segments.
 type Packet struct {
@@ -154,6 +171,13 @@ func (w *Writer) Input(in Input) error {
 	case in.Seen != nil:
 		w.buf = append(w.buf, in.Seen...)
 		w.record(kindSeen, w.buf)
+	case in.Call != nil:
+		w.buf = binary.AppendUvarint(w.buf, uint64(in.Net))
+		w.buf = append(w.buf, in.Call...)
+		w.record(kindCall, w.parts())
+	case in.Pause != 0:
+		w.buf = binary.AppendUvarint(w.buf, uint64(in.Pause))
+		w.record(kindPause, w.buf)
 	case in.Lost > 0:
 		w.buf = binary.AppendUvarint(w.buf, uint64(in.Lost))
 		w.buf = append(w.buf, in.Why...)
@@ -166,6 +190,17 @@ func (w *Writer) Input(in Input) error {
 		w.record(kindPackets, w.buf)
 	}
 	return w.err
+}
+
+// parts writes all of buf but its end, which it returns, where one record would
+// be too long.
+func (w *Writer) parts() []byte {
+	b := w.buf
+	for len(b) > maxRecord/2 {
+		w.record(kindMore, b[:maxRecord/2])
+		b = b[maxRecord/2:]
+	}
+	return b
 }
 
 // End appends the end, and flushes.
@@ -265,6 +300,23 @@ func (r *Reader) record() (kind byte, body []byte, err error) {
 	return record[0], record[1:], nil
 }
 
+// whole reads the next record together with the parts of its body that come
+// before it.
+func (r *Reader) whole() (kind byte, body []byte, err error) {
+	var parts []byte
+	for {
+		kind, body, err = r.record()
+		if err != nil || kind != kindMore {
+			break
+		}
+		parts = append(parts, body...)
+	}
+	if parts != nil {
+		body = append(parts, body...)
+	}
+	return kind, body, err
+}
+
 // counted reads bytes and counts them.
 type counted struct{ r *Reader }
 
@@ -283,7 +335,7 @@ func (r *Reader) Next() (*Input, *End, error) {
 		return nil, nil, io.EOF
 	}
 	start := r.at
-	kind, body, err := r.record()
+	kind, body, err := r.whole()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -300,6 +352,11 @@ func (r *Reader) Next() (*Input, *End, error) {
 		in.Command = f.b
 	case kindSeen:
 		in.Seen = f.b
+	case kindCall:
+		in.Net = int(f.uvarint())
+		in.Call = f.b
+	case kindPause:
+		in.Pause = int(f.uvarint())
 	case kindLost:
 		in.Lost = int(f.uvarint())
 		in.Why = string(f.b)
