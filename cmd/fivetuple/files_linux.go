@@ -41,7 +41,7 @@ func (c *upConfig) filesPort() int {
 func (l *live) serveFiles(ctx context.Context, n *sockapi.Net, ready func()) {
 	listener, err := n.Listen("tcp", fmt.Sprintf(":%d", l.filesPort()))
 	if err == nil {
-		l.world.Post(ctx, ready)
+		l.world.Look(ctx, ready)
 		server := http.Server{
 			Handler:  http.FileServer(http.Dir(l.files)),
 			ErrorLog: log.New(l.complaints, "files: ", 0),
@@ -49,6 +49,6 @@ func (l *live) serveFiles(ctx context.Context, n *sockapi.Net, ready func()) {
 		err = server.Serve(listener)
 	}
 	if !errors.Is(err, net.ErrClosed) {
-		l.world.Post(ctx, func() { l.world.Fail(fmt.Errorf("files: %w", err)) })
+		l.world.Look(ctx, func() { l.world.Fail(fmt.Errorf("files: %w", err)) })
 	}
 }

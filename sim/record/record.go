@@ -39,6 +39,7 @@ const (
 	kindSeen    = 'S'
 	kindCall    = 'O' // of code outside of the world
 	kindPause   = 'R'
+	kindSums    = 'X'
 	kindMore    = 'M' // the beginning of the next record's body, which is too long for one
 	kindEnd     = 'E'
 )
@@ -192,6 +193,13 @@ func (w *Writer) Input(in Input) error {
 	return w.err
 }
 
+// Sums appends checksums of events of the trace, 4 bytes each, in order: a replay
+// finds the first event that differs by them. They are no inputs.
+func (w *Writer) Sums(sums []byte) error {
+	w.record(kindSums, sums)
+	return w.err
+}
+
 // parts writes all of buf but its end, which it returns, where one record would
 // be too long.
 func (w *Writer) parts() []byte {
@@ -240,7 +248,10 @@ func (e *CorruptError) Error() string {
 type Reader struct {
 	// Header is what was run.
 	Header Header
-	r      *bufio.Reader
+	// Sums are the checksums of events that Next has come across, 4 bytes each.
+	// Whoever uses them takes them from the front.
+	Sums  []byte
+	r     *bufio.Reader
 	n      uint32
 	at     int64
 	ran    uint64
@@ -300,16 +311,21 @@ func (r *Reader) record() (kind byte, body []byte, err error) {
 	return record[0], record[1:], nil
 }
 
-// whole reads the next record together with the parts of its body that come
-// before it.
+// whole reads the next record but checksums, together with the parts of its body
+// that come before it.
 func (r *Reader) whole() (kind byte, body []byte, err error) {
 	var parts []byte
 	for {
 		kind, body, err = r.record()
-		if err != nil || kind != kindMore {
-			break
+		switch {
+		case err == nil && kind == kindMore:
+			parts = append(parts, body...)
+			continue
+		case err == nil && kind == kindSums:
+			r.Sums = append(r.Sums, body...)
+			continue
 		}
-		parts = append(parts, body...)
+		break
 	}
 	if parts != nil {
 		body = append(parts, body...)
