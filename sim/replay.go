@@ -37,9 +37,13 @@ func (w *World) Replay(ctx context.Context, r *record.Reader, dev *Device) (*rec
 	return w.Replayer(r, dev).End(ctx)
 }
 
+// ErrEnded is where the context of a recorded run was done.
+var ErrEnded = errors.New("the recorded run was ended here")
+
 // Run does what one [World.RunPaced] of the recorded run did: it ends where that
-// one came to its limit, with its error if a process failed. Other errors are as
-// those of [World.Replay], and every later Run returns them too.
+// one came to its limit, with its error if a process failed, or with [ErrEnded].
+// Other errors are as those of [World.Replay], and every later Run returns them
+// too.
 func (p *Replayer) Run(ctx context.Context) error {
 	pause, err := p.advance(ctx)
 	switch {
@@ -47,6 +51,8 @@ func (p *Replayer) Run(ctx context.Context) error {
 		return err
 	case !pause:
 		return errors.New("the recorded run had ended here: this is not what was recorded")
+	case len(p.w.failed) == 0 && p.w.ended:
+		return ErrEnded
 	}
 	return errors.Join(p.w.failed...)
 }
