@@ -173,7 +173,7 @@ func (l *live) flush() {
 		_ = f.Flush()
 	}
 	if l.rec != nil {
-		_ = l.rec.w.Flush()
+		_ = l.rec.flush()
 	}
 }
 

@@ -21,8 +21,9 @@ import (
 
 // recorder writes the recording of a run, and the digest of its trace.
 type recorder struct {
-	w   *record.Writer
-	dig *digest
+	w    *record.Writer
+	dig  *digest
+	sums *sums
 }
 
 // newRecorder begins a recording of what config says, which newly begins.
@@ -36,7 +37,8 @@ func newRecorder(f io.Writer, seed uint64, epoch time.Time, config any) (*record
 		return nil, err
 	}
 	r := &recorder{w: out, dig: newDigest(seed, epoch)}
-	r.dig.lines = &sums{to: out}
+	r.sums = &sums{to: out}
+	r.dig.lines = r.sums
 	return r, nil
 }
 
@@ -51,7 +53,13 @@ func createRecording(o *outputs, path string) (*os.File, error) {
 // end writes how the run of a world ended.
 func (r *recorder) end(w *sim.World, reason string) error {
 	e, err := r.dig.end(w, reason)
-	return errors.Join(err, r.dig.lines.(*sums).flush(), r.w.End(e))
+	return errors.Join(err, r.sums.flush(), r.w.End(e))
+}
+
+// flush writes what is held back to the file: a run that is killed then leaves
+// it.
+func (r *recorder) flush() error {
+	return errors.Join(r.dig.Flush(), r.sums.flush(), r.w.Flush())
 }
 
 // digest is a sink that hashes the trace as JSONL has it.
@@ -142,12 +150,16 @@ type comparison struct {
 }
 
 func (c *comparison) line(text []byte) error {
-	if c.first == nil {
+	if c.first == nil && len(c.pending) < maxPending {
 		c.pending = append(c.pending, bytes.Clone(text))
 		c.compare()
 	}
 	return nil
 }
+
+// maxPending bounds the events that wait for a checksum of a recording that has
+// none for them. A whole one has them a thousand events later.
+const maxPending = 1 << 16
 
 // compare compares what both sides have.
 func (c *comparison) compare() {

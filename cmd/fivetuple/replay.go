@@ -225,7 +225,7 @@ func (p *playback) judge(got record.End, end *record.End, err error) error {
 	case p.same.first != nil:
 		return fmt.Errorf("%s: the trace differs, after %d events that are the same; the next one is here\n  %s", p.path, p.same.n, p.same.first)
 	case errors.Is(err, record.ErrCut):
-		fmt.Fprintf(w, "replay: %s: %d events up to %s; %v\n", p.path, got.Events, got.Now.Round(time.Millisecond), record.ErrCut)
+		fmt.Fprintf(w, "replay: %s: %d events up to %s, of which %d could be compared and are the same; %v\n", p.path, got.Events, got.Now.Round(time.Millisecond), p.same.n, record.ErrCut)
 		return nil
 	case err != nil || end == nil:
 		return err

@@ -56,7 +56,7 @@ func recordRun(ctx context.Context, o *outputs, path, kind string, script source
 	}
 	return &witness{rec.dig, func(w *sim.World, err error) error {
 		if context.Cause(ctx) != nil { // where it was interrupted depends on the wall clock
-			return errors.Join(rec.dig.Flush(), rec.w.Flush())
+			return rec.flush()
 		}
 		reason := "done"
 		if err != nil {

@@ -252,11 +252,11 @@ type Reader struct {
 	// Whoever uses them takes them from the front.
 	Sums  []byte
 	r     *bufio.Reader
-	n      uint32
-	at     int64
-	ran    uint64
-	now    time.Duration
-	ended  bool
+	n     uint32
+	at    int64
+	ran   uint64
+	now   time.Duration
+	ended bool
 }
 
 // NewReader reads the beginning of a recording.

@@ -33,6 +33,7 @@ func sample(t testing.TB) ([]byte, []any) {
 		switch r := r.(type) {
 		case *Input:
 			require.NoError(t, w.Input(*r))
+			require.NoError(t, w.Sums([]byte{1, 2, 3, byte(r.Ran)}))
 		case *End:
 			require.NoError(t, w.End(*r))
 		}
@@ -84,6 +85,18 @@ func TestLong(t *testing.T) {
 		require.ErrorIs(t, err, ErrCut)
 		require.Empty(t, got, "a part is no input")
 	}
+}
+
+// TestSums: checksums of events come with what is read, and are no inputs.
+func TestSums(t *testing.T) {
+	b, _ := sample(t)
+	r, err := NewReader(bytes.NewReader(b))
+	require.NoError(t, err)
+	for range 3 {
+		_, _, err = r.Next()
+		require.NoError(t, err)
+	}
+	require.Equal(t, []byte{1, 2, 3, 0, 1, 2, 3, 3}, r.Sums)
 }
 
 // TestCut: a recording that is cut anywhere reads up to its last complete
