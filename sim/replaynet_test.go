@@ -177,3 +177,80 @@ func talkUDP(t *testing.T, client, server *sockapi.Net) {
 		_ = c.Close()
 	}
 }
+
+// TestReplayRefusesCalls: a posted call that this world cannot have had is an
+// error that names the input.
+func TestReplayRefusesCalls(t *testing.T) {
+	listen := record.Input{Call: []byte(`{"op":"listen","network":"tcp","addrs":["10.0.0.1:80"]}` + "\n")}
+	for name, tt := range map[string]struct {
+		in   record.Input
+		want string
+	}{
+		"no JSON":         {record.Input{Call: []byte("read 3")}, "input 2: a posted call cannot be read: "},
+		"another process": {record.Input{Net: 2, Call: []byte(`{"op":"read","conn":1}`)}, "input 2: a posted call is for process 2 of 2"},
+		"unknown":         {record.Input{Call: []byte(`{"op":"fly"}`)}, `input 2: a posted call "fly" is unknown`},
+		"no address":      {record.Input{Call: []byte(`{"op":"dial","network":"tcp"}`)}, "input 2: a posted dial has no address"},
+		"too large":       {record.Input{Call: []byte(`{"op":"read","conn":1,"size":9999999999}`)}, "input 2: a posted read cannot be of 9999999999 bytes"},
+		"negative":        {record.Input{Call: []byte(`{"op":"read","conn":1,"size":-1}`)}, "input 2: a posted read cannot be of -1 bytes"},
+		"no connection":   {record.Input{Call: []byte(`{"op":"read","conn":2,"size":1}`)}, "input 2: a posted read is for connection 2: there are 1 so far"},
+		"a packet":        {record.Input{Packets: []record.Packet{{Data: datagram(1)}}}, "input 2: it is for a device, and this world has none"},
+		"none":            {record.Input{Call: []byte(`{"op":"accept","conn":1}`)}, record.ErrCut.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var file bytes.Buffer
+			rec, err := record.NewWriter(&file, record.Header{})
+			require.NoError(t, err)
+			require.NoError(t, rec.Input(listen))
+			require.NoError(t, rec.Input(tt.in))
+			require.NoError(t, rec.Flush())
+			l, _, _ := outsiders(t, io.Discard)
+			r, err := record.NewReader(&file)
+			require.NoError(t, err)
+			_, err = l.Replay(t.Context(), r, nil)
+			require.ErrorContains(t, err, tt.want)
+		})
+	}
+}
+
+// TestReplayRuns: a recording of several runs is replayed run by run; what is
+// done to the world in between is the caller's, and so has to be done again.
+func TestReplayRuns(t *testing.T) {
+	var live, again, file bytes.Buffer
+	steps := func(l *lab, run func(sim.Limit) error) {
+		require.NoError(t, run(sim.Until(3*ms)))
+		h, _ := l.Host("a")
+		h.Spawn("sleeper", func(p *sockapi.Proc) error { p.Sleep(2 * ms); return nil })
+		require.NoError(t, run(sim.UntilQuiet))
+		h.Spawn("bad", func(p *sockapi.Proc) error { p.Sleep(ms); return errors.New("bad") })
+		require.EqualError(t, run(sim.Forever), "bad on a: bad")
+	}
+	l, client, _ := outsiders(t, &live)
+	rec, err := record.NewWriter(&file, record.Header{})
+	require.NoError(t, err)
+	l.Record(rec)
+	go func() { // until the run has ended
+		for err := error(nil); err == nil; {
+			var c net.Conn
+			if c, err = client.Dial("udp", "10.0.0.2:53"); err == nil {
+				_, err = c.Write([]byte("anybody there?"))
+				err = errors.Join(err, c.Close())
+			}
+		}
+	}()
+	steps(l, func(limit sim.Limit) error { return l.RunPaced(t.Context(), limit) })
+	l.Record(nil)
+	require.NoError(t, rec.End(record.End{Ran: l.Events(), Now: l.Now(), Reason: "bad"}))
+	require.NoError(t, l.Bus().Close())
+
+	l2, _, _ := outsiders(t, &again)
+	r, err := record.NewReader(&file)
+	require.NoError(t, err)
+	p := l2.Replayer(r, nil)
+	steps(l2, func(sim.Limit) error { return p.Run(t.Context()) })
+	end, err := p.End(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "bad", end.Reason)
+	require.Error(t, p.Run(t.Context()), "there was no more")
+	require.NoError(t, l2.Bus().Close())
+	require.True(t, live.String() == again.String(), "the traces of %d and %d bytes differ", live.Len(), again.Len())
+}
