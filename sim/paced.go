@@ -116,7 +116,7 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 			if ctx.Err() != nil {
 				return nil
 			}
-			w.Step()
+			w.stepDue()
 			continue
 		}
 		if w.port != nil {
@@ -136,6 +136,21 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 		}
 	}
 	return errors.Join(w.failed...)
+}
+
+// stepDue runs the next event. In a world without a port, whose clock waits for
+// it, it runs all events of that instant: what is taken in front of each would
+// otherwise add more of them than are run, and time would stop.
+func (w *World) stepDue() {
+	next := w.loop.peek()
+	for next != nil {
+		at := next.at // next may be scheduled again
+		w.Step()
+		next = w.loop.peek()
+		if w.port != nil || len(w.failed) > 0 || next != nil && next.at > at {
+			return
+		}
+	}
 }
 
 // takeInputs takes what waits, before an event that is due: a world that has
