@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-//go:embed corpus/pkt/*.pkt corpus/pkt/netstack.profile
+//go:embed corpus/pkt/*.pkt corpus/pkt/*.profile
 var pktCorpus embed.FS
 
 // PktNames lists the built-in packetdrill scripts: "paws.pkt".
@@ -24,8 +24,9 @@ func PktNames() []string {
 	return names
 }
 
-// PktSource is a built-in packetdrill script's text, or that of its profile,
-// "netstack.profile", which lists what is expected of each.
+// PktSource is a built-in packetdrill script's text, or that of a profile:
+// "netstack.profile" lists what is expected of each built-in script,
+// "google-2c4001c4.profile" what of Google's.
 func PktSource(name string) ([]byte, error) {
 	return pktCorpus.ReadFile("corpus/pkt/" + strings.TrimPrefix(name, "/"))
 }

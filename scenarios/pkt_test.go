@@ -27,7 +27,7 @@ func TestPkt(t *testing.T) {
 	require.NoError(t, err)
 	for _, name := range scenarios.PktNames() {
 		t.Run(name, func(t *testing.T) {
-			for _, v := range []packetdrill.IPVersion{packetdrill.IPv4, packetdrill.IPv6, packetdrill.Mapped} {
+			for _, v := range versions(t, name) {
 				verdict, why, events := runPkt(t, name, v)
 				require.Empty(t, profile.Expects(name, verdict, why), "%s: %s: %v", v, verdict, why)
 				_, _, again := runPkt(t, name, v)
@@ -35,6 +35,17 @@ func TestPkt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// versions are the IP versions that a script is run in: all, unless it names one.
+func versions(t *testing.T, name string) []packetdrill.IPVersion {
+	t.Helper()
+	src, err := scenarios.PktSource(name)
+	require.NoError(t, err)
+	if _, v, ok := strings.Cut(string(src), "--ip_version="); ok {
+		return []packetdrill.IPVersion{packetdrill.IPVersion(strings.Fields(v)[0])}
+	}
+	return []packetdrill.IPVersion{packetdrill.IPv4, packetdrill.IPv6, packetdrill.Mapped}
 }
 
 func runPkt(t *testing.T, name string, v packetdrill.IPVersion) (packetdrill.Verdict, *packetdrill.Problem, string) {
@@ -75,7 +86,7 @@ func TestPktManual(t *testing.T) {
 // none of what is written may go unnoticed.
 func TestPktNotices(t *testing.T) {
 	for _, name := range scenarios.PktNames() {
-		if verdict, _, _ := runPkt(t, name, packetdrill.IPv4); verdict != packetdrill.Pass {
+		if verdict, _, _ := runPkt(t, name, versions(t, name)[0]); verdict != packetdrill.Pass {
 			continue
 		}
 		src, err := scenarios.PktSource(name)
@@ -156,7 +167,7 @@ var mutations = []struct {
 }
 
 // newDescriptor are the calls whose result is a descriptor: any will do.
-var newDescriptor = map[string]bool{"socket": true, "accept": true}
+var newDescriptor = map[string]bool{"socket": true, "accept": true, "epoll_create": true}
 
 func segment(change func(*packetdrill.TCP) bool) func(*packetdrill.Event) bool {
 	return func(e *packetdrill.Event) bool {
@@ -164,15 +175,21 @@ func segment(change func(*packetdrill.TCP) bool) func(*packetdrill.Event) bool {
 	}
 }
 
-// TestPktProfiles: the profiles of this and of other sets of scripts can be read.
+// TestPktProfiles: the profiles of this and of other sets of scripts can be read,
+// and give the reason of each difference.
 func TestPktProfiles(t *testing.T) {
 	files, err := filepath.Glob("corpus/pkt/*.profile")
 	require.NoError(t, err)
-	require.Len(t, files, 2)
+	require.Len(t, files, 3)
 	for _, f := range files {
 		src, err := os.ReadFile(f)
 		require.NoError(t, err)
 		_, err = packetdrill.ParseProfile(f, src)
 		require.NoError(t, err)
+		for _, l := range strings.Split(string(src), "\n") {
+			if strings.HasPrefix(l, "diverges ") {
+				require.Regexp(t, `:\d+  # \S.{20}`, l, "%s: why does it differ?", f)
+			}
+		}
 	}
 }

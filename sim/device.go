@@ -26,6 +26,9 @@ type DeviceConfig struct {
 	// for each version of IP. Without Ethernet there is one other end, and no need
 	// for its address.
 	Gateways []netip.Addr
+	// NoDefault leaves the default route to another device: packets for this
+	// one's networks alone go here.
+	NoDefault bool
 	// Addrs are the addresses of the host's interface. Default: the host's.
 	Addrs []netip.Prefix
 	// Out impairs packets that leave the world, In those that enter it.
@@ -34,8 +37,12 @@ type DeviceConfig struct {
 	// slice. An error is a warning in the trace: the packet is lost.
 	Write func(packet []byte) error
 	// Port takes the place of Write, and of [Device.Inject]: the loop itself
-	// reads and writes it. A world has one at most.
+	// reads and writes it. A world has one at most, to which all its devices
+	// belong, as lines 0, 1, 2 ... in the order in which they are attached.
 	Port Port
+	// Lost is told of packets that the outside did not take, which are lost. Nil:
+	// nobody is; the trace says it all the same.
+	Lost func(n int, err error)
 	// Offload means that the port takes and gives super-packets and open
 	// checksums ([stack.Offload]).
 	Offload bool
@@ -43,17 +50,18 @@ type DeviceConfig struct {
 	OffloadUDP bool
 }
 
-// Port is the outside of a device that carries many packets at a time. All
-// packets that are there when it is read arrive at one instant, and what the
-// world sends at one instant leaves together.
+// Port is the outside of a world's devices, and carries many packets at a time.
+// All packets of a line that are there when it is read arrive at one instant, and
+// what the world sends on a line at one instant leaves together.
 type Port interface {
-	// Receive appends to ps packets that are there, and returns it. It waits
-	// for the first of them for at most timeout (less than 0: without limit; 0:
-	// not at all), or until Wake.
-	Receive(ps []stack.Packet, timeout time.Duration) ([]stack.Packet, error)
+	// Receive appends to ps packets that are there on one line, and returns it
+	// with the line. It waits for the first of them for at most timeout (less
+	// than 0: without limit; 0: not at all), or until Wake. A line that always has
+	// packets must not keep it from the others.
+	Receive(ps []stack.Packet, timeout time.Duration) (in []stack.Packet, line int, err error)
 	// Send uses up the packets. Those that fail are lost; it returns how many
 	// they were, with the first error.
-	Send(ps []stack.Packet) (lost int, err error)
+	Send(line int, ps []stack.Packet) (lost int, err error)
 	// Wake ends the Receive that waits, or else the next one that would. Any
 	// goroutine may call it.
 	Wake()
@@ -64,11 +72,14 @@ type Port interface {
 type Device struct {
 	cfg  DeviceConfig
 	w    *World
+	line int // of the port
 	in   *pipe
 	link *Link
 
 	inside *iface
 	out    []byte // the packet that is being written
+
+	lostPackets int
 
 	sent  []stack.Packet // what has reached the port at this instant
 	given []given        // what obs has to know of each; empty without it
@@ -89,8 +100,8 @@ func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
 		return nil, fmt.Errorf("device %s: DeviceConfig.Write is required, or Port", cfg.Name)
 	case cfg.Offload && cfg.Port == nil:
 		return nil, fmt.Errorf("device %s: offloads need a port", cfg.Name)
-	case cfg.Port != nil && h.w.port != nil:
-		return nil, fmt.Errorf("device %s: %s has a port already, and the loop waits for one", cfg.Name, h.w.port.cfg.Name)
+	case cfg.Port != nil && h.w.port != nil && h.w.port != cfg.Port:
+		return nil, fmt.Errorf("device %s: %s has another port, and the loop waits for one", cfg.Name, h.w.lines[0].cfg.Name)
 	}
 	if cfg.Peer == "" {
 		cfg.Peer = "linux"
@@ -103,7 +114,11 @@ func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("device %s: %w", cfg.Name, err)
 	}
-	for _, r := range cfg.defaultRoutes() {
+	routes := cfg.defaultRoutes()
+	if cfg.NoDefault {
+		routes = nil
+	}
+	for _, r := range routes {
 		if err := h.stack.AddRoute(r.dst, i.stack, r.via); err != nil {
 			return nil, fmt.Errorf("device %s: %w", cfg.Name, err)
 		}
@@ -115,7 +130,9 @@ func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
 	}
 	if cfg.Port != nil {
 		d.link.ab.direct, d.link.ba.direct = true, true
-		h.w.port, h.w.loop.late = d, true
+		d.line = len(h.w.lines)
+		h.w.lines = append(h.w.lines, d)
+		h.w.port, h.w.loop.late = cfg.Port, true
 	}
 	return d, nil
 }
@@ -143,6 +160,12 @@ func (c *DeviceConfig) defaultRoutes() (rs []deviceRoute) {
 	}
 	return rs
 }
+
+// Lost is how many packets the outside has not taken.
+func (d *Device) Lost() int { return d.lostPackets }
+
+// Peer is the name of who is behind the device.
+func (d *Device) Peer() string { return d.cfg.Peer }
 
 // Link is the device's link, for its impairments and counts: AB leads out.
 func (d *Device) Link() *Link { return d.link }
@@ -194,7 +217,7 @@ func (d *Device) receive(f *flight) {
 		err = why
 	}
 	if err != nil {
-		d.w.noteLost(1, err)
+		d.noteLost(1, err)
 		d.lost(1, err)
 	}
 	d.obs.after(g)
@@ -210,6 +233,9 @@ func (d *Device) delivered(f *flight) (g given) {
 }
 
 func (d *Device) lost(n int, err error) {
+	if d.lostPackets += n; d.cfg.Lost != nil {
+		d.cfg.Lost(n, err)
+	}
 	what := "packet"
 	if n > 1 {
 		what = fmt.Sprintf("%d packets", n)
@@ -237,7 +263,7 @@ func (d *Device) send() {
 		n, err = m, why
 	}
 	if n > 0 {
-		d.w.noteLost(n, err)
+		d.noteLost(n, err)
 		d.lost(n, err)
 	}
 }

@@ -22,6 +22,9 @@ type HostConfig struct {
 	Addrs []netip.Prefix
 	// Forwarding makes the host a router.
 	Forwarding bool
+	// Gateway allows its interfaces to take packets for all addresses, as in
+	// [stack.Config].
+	Gateway bool
 	// TCP, EphemeralFirst and EphemeralLast are as in [stack.Config].
 	TCP                           stack.TCPConfig
 	EphemeralFirst, EphemeralLast uint16
@@ -63,7 +66,7 @@ func (w *World) AddHost(cfg HostConfig) (*Host, error) {
 	h.procs.over = func(ps *sockapi.Process) bool { return ps.Live() == 0 }
 	st, err := stack.New(stack.Config{
 		Name: cfg.Name, Seed: w.cfg.Seed, Clock: hostClock{h}, Epoch: w.cfg.Epoch, Bus: &w.bus,
-		Forwarding: cfg.Forwarding, TCP: cfg.TCP,
+		Forwarding: cfg.Forwarding, Gateway: cfg.Gateway, TCP: cfg.TCP,
 		EphemeralFirst: cfg.EphemeralFirst, EphemeralLast: cfg.EphemeralLast,
 	})
 	if err != nil {

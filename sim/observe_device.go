@@ -28,7 +28,7 @@ func (d *Device) look(packets []stack.Packet) {
 	}
 	d.obs.compact()
 	if len(d.held) > 0 {
-		d.w.noteSeen(sightings{Host: d.obs.host, Held: true, Reports: d.held})
+		d.w.noteSeen(sightings{Host: d.obs.host, Held: true, Reports: d.held, line: d.line})
 	}
 }
 
@@ -121,7 +121,7 @@ func (o *Observer) after(g given) {
 func (d *Device) hand(ps []stack.Packet) (lost int, err error) {
 	d.order()
 	if d.cfg.Offload || len(d.given) != len(ps) {
-		lost, err = d.cfg.Port.Send(ps)
+		lost, err = d.cfg.Port.Send(d.line, ps)
 		for _, g := range d.given {
 			if g.last {
 				d.obs.after(g)
@@ -134,7 +134,7 @@ func (d *Device) hand(ps []stack.Packet) (lost int, err error) {
 		if !g.last && !g.before {
 			continue
 		}
-		n, why := d.cfg.Port.Send(ps[from : i+1])
+		n, why := d.cfg.Port.Send(d.line, ps[from:i+1])
 		if lost += n; err == nil {
 			err = why
 		}

@@ -55,16 +55,16 @@ func (o *otherSide) run(d time.Duration) {
 }
 
 // Receive implements [sim.Port]: one packet at a time.
-func (o *otherSide) Receive(ps []stack.Packet, timeout time.Duration) ([]stack.Packet, error) {
+func (o *otherSide) Receive(ps []stack.Packet, timeout time.Duration) ([]stack.Packet, int, error) {
 	if o.run(time.Millisecond); len(o.out) == 0 {
 		if timeout != 0 && o.over() {
 			o.idle()
 		}
-		return ps, nil
+		return ps, 0, nil
 	}
 	ps = append(ps, stack.NewPacket(o.out[0]))
 	o.out = o.out[1:]
-	return ps, nil
+	return ps, 0, nil
 }
 
 // over reports whether all connections have been closed.
@@ -73,7 +73,7 @@ func (o *otherSide) over() bool {
 }
 
 // Send implements [sim.Port].
-func (o *otherSide) Send(ps []stack.Packet) (int, error) {
+func (o *otherSide) Send(_ int, ps []stack.Packet) (int, error) {
 	for _, p := range ps {
 		b := p.Bytes()
 		p.Release()
@@ -112,9 +112,11 @@ func observedWorld(t *testing.T, out *bytes.Buffer, port sim.Port) (*sim.World, 
 // quietPort is the outside of a world that is replayed.
 type quietPort struct{}
 
-func (quietPort) Receive(ps []stack.Packet, _ time.Duration) ([]stack.Packet, error) { return ps, nil }
-func (quietPort) Send([]stack.Packet) (int, error)                                   { return 0, nil }
-func (quietPort) Wake()                                                              {}
+func (quietPort) Receive(ps []stack.Packet, _ time.Duration) ([]stack.Packet, int, error) {
+	return ps, 0, nil
+}
+func (quietPort) Send(int, []stack.Packet) (int, error) { return 0, nil }
+func (quietPort) Wake()                                 {}
 
 // talk is a client that closes first.
 func talk(p *sockapi.Proc) error {

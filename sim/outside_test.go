@@ -267,10 +267,10 @@ func TestNetRunEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPacedExpecting(t, name == "failure")
-			c, s, l := p.connect("tcp", "10.0.0.2:80")
+			c, _, l := p.connect("tcp", "10.0.0.2:80")
 			ops := map[string]func() error{
 				"read":   func() error { _, err := c.Read(make([]byte, 1)); return err },
-				"write":  func() error { _, err := io.Copy(s, zeros{}); return err },
+				"write":  func() error { _, err := io.Copy(c, zeros{}); return err }, // the other end would be read from
 				"accept": func() error { _, err := l.Accept(); return err },
 				"dial":   func() error { _, err := p.a.Dial("tcp", "10.0.0.9:80"); return err },
 				"udp":    func() error { return receive(p.a) },

@@ -33,6 +33,7 @@ type input struct {
 	any     bool // f may have done anything to any host; else it made threads ready or sent packets
 	look    bool // f changes nothing
 	packets []stack.Packet
+	line    int            // of the port, where the packets are from
 	packet  []byte         // what f injects
 	dev     *Device        // into this device
 	sweep   *Observer      // looks at what it knows; changes nothing else
@@ -54,9 +55,22 @@ func (w *World) post(cancel <-chan struct{}, in input) bool {
 // rouse ends the loop's wait for its port.
 func (w *World) rouse() {
 	if w.asleep.Load() {
-		w.port.cfg.Port.Wake()
+		w.port.Wake()
 	}
 }
+
+// Source is where more than packets comes from: sockets of the machine.
+type Source interface {
+	// Ready reports, without waiting, whether something has happened. The world
+	// asks whenever it reads its port, whose Receive has to end for it.
+	Ready() bool
+	// Take lets what has happened enter the world: it makes threads ready.
+	Take()
+}
+
+// Attend makes the world ask a source, besides its port. Who has a source
+// beside a world without a port posts what happens.
+func (w *World) Attend(s Source) { w.source = s }
 
 // outside implements [sockapi.Outside] for one of World.nets.
 type outside struct {
@@ -116,7 +130,10 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 			if ctx.Err() != nil {
 				return nil
 			}
-			w.stepDue()
+			// What came may have cancelled the event: the next one may not be due.
+			if next = w.loop.peek(); next != nil && next.at <= time.Since(start) {
+				w.stepDue()
+			}
 			continue
 		}
 		if w.port != nil {
@@ -182,13 +199,16 @@ func (w *World) readPort(start time.Time, timeout time.Duration) {
 	if w.batch == nil {
 		w.batch = make([]stack.Packet, 0, maxInputs)
 	}
-	ps, err := w.port.cfg.Port.Receive(w.batch[:0], timeout)
+	ps, line, err := w.port.Receive(w.batch[:0], timeout)
 	if len(ps) > 0 {
-		w.enter(start, input{packets: ps})
+		w.enter(start, input{packets: ps, line: line})
 		clear(ps)
 	}
 	if err != nil {
 		w.Fail(err)
+	}
+	if w.source != nil && w.source.Ready() {
+		w.enter(start, input{f: w.source.Take})
 	}
 }
 
@@ -266,7 +286,7 @@ func (w *World) enter(start time.Time, in input) {
 	case in.call != nil:
 		in.call.Stamp()
 	case in.packets != nil:
-		w.port.look(in.packets)
+		w.lines[in.line].look(in.packets)
 	case in.dev != nil:
 		in.dev.lookAt(in.packet)
 	}
@@ -281,7 +301,7 @@ func (w *World) admit(in input) {
 	case in.call != nil:
 		in.call.Admit()
 	case in.f == nil:
-		w.port.arrive(in.packets)
+		w.lines[in.line].arrive(in.packets)
 	default:
 		in.f()
 		if in.any {

@@ -189,3 +189,22 @@ func TestDeviceWriteFails(t *testing.T) {
 	require.Equal(t, netip.MustParseAddrPort("192.0.2.1:9"), l.trace.packets(trace.Delivered)[0].Summary.Dst,
 		"the device is the default route")
 }
+
+// TestRunPacedCancelledEvent: an input cancels the event that is due. The next
+// one is an hour away, and must not happen in its place: time would jump.
+func TestRunPacedCancelledEvent(t *testing.T) {
+	w := sim.New(sim.Config{})
+	defer w.Close()
+	h, err := w.AddHost(sim.HostConfig{Name: "a"})
+	require.NoError(t, err)
+	w.At(time.Hour, func() {})
+	var p *sockapi.Proc
+	require.True(t, w.Post(t.Context(), func() { p.Rouse() }))
+	h.Spawn("waits", func(thread *sockapi.Proc) error {
+		p = thread
+		p.Rest(p.Now()) // due at once
+		return nil
+	})
+	require.NoError(t, w.RunPaced(t.Context(), sim.UntilQuiet))
+	require.Less(t, w.Now(), time.Hour)
+}

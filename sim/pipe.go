@@ -226,6 +226,9 @@ func (i *iface) connect(out *pipe) { i.pipe = out }
 
 func (i *iface) forwards(s *trace.Summary) bool {
 	src := s.Src.Addr()
+	if i.stack.Diverts() {
+		return false // it answers for others
+	}
 	if !src.IsValid() || src.IsUnspecified() || src.IsLoopback() || src.IsLinkLocalUnicast() {
 		return false
 	}
@@ -259,9 +262,13 @@ func (i *iface) receive(f *flight) {
 	if check && f.corrupt {
 		i.h.stack.Settle()
 	}
+	reason := i.stack.Discarded()
 	if check && (!taken && f.corrupt || i.h.stack.ChecksumErrors() > bad) {
+		reason = "bad checksum"
+	}
+	if reason != "" && f.seen != nil {
 		body := f.seen.body
-		body.What, body.Reason, body.Iface, body.Peer = trace.Discarded, "bad checksum", i.name(), f.pipe.from.host()
+		body.What, body.Reason, body.Iface, body.Peer = trace.Discarded, reason, i.name(), f.pipe.from.host()
 		w.bus.Emit(trace.Origin{Host: i.host()}, &body)
 	}
 	i.last = trace.FiveTuple{}

@@ -23,7 +23,7 @@ type pipePort struct {
 	batches [][]int // the lengths of what was sent together
 }
 
-func (p *pipePort) Receive(ps []stack.Packet, timeout time.Duration) ([]stack.Packet, error) {
+func (p *pipePort) Receive(ps []stack.Packet, timeout time.Duration) ([]stack.Packet, int, error) {
 	in := make([]tun.Packet, cap(ps))
 	buffers := make([]stack.Buffer, len(in))
 	for i := range in {
@@ -33,10 +33,10 @@ func (p *pipePort) Receive(ps []stack.Packet, timeout time.Duration) ([]stack.Pa
 	for i := range in[:n] {
 		ps = append(ps, buffers[i].Packet(in[i].Len, stack.Offload{NeedsChecksum: in[i].NeedsChecksum}))
 	}
-	return ps, err
+	return ps, 0, err
 }
 
-func (p *pipePort) Send(ps []stack.Packet) (int, error) {
+func (p *pipePort) Send(_ int, ps []stack.Packet) (int, error) {
 	var out []tun.Packet
 	var lens []int
 	for _, pkt := range ps {
@@ -130,8 +130,11 @@ func TestPortEnds(t *testing.T) {
 	require.Error(t, l.RunPaced(context.Background(), sim.Forever))
 }
 
+// TestOnePort: a loop waits for one port; more devices are its lines.
 func TestOnePort(t *testing.T) {
 	_, h, port, _ := onPort(t)
-	_, err := h.AttachDevice(sim.DeviceConfig{Name: "ft1", Port: port})
-	require.EqualError(t, err, "device ft1: ft0 has a port already, and the loop waits for one")
+	_, err := h.AttachDevice(sim.DeviceConfig{Name: "ft1", Port: &pipePort{}})
+	require.EqualError(t, err, "device ft1: ft0 has another port, and the loop waits for one")
+	_, err = h.AttachDevice(sim.DeviceConfig{Name: "ft1", Port: port})
+	require.NoError(t, err)
 }

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"iter"
 	"strings"
 	"time"
 
@@ -19,9 +18,8 @@ type thread struct {
 	order  int // spawn order in the world: ties are resumed in it
 	daemon bool
 
-	next  func() (struct{}, bool)
-	stop  func()
-	yield func(struct{}) bool
+	run func()
+	on  *coroutine // nil: it has not run yet, or does not any more
 
 	timer  event
 	parked bool
@@ -82,13 +80,12 @@ func (h *Host) Start(p *sockapi.Proc, fn func(*sockapi.Proc) error) sockapi.Park
 	w.spawned++
 	w.threads.add(t)
 	t.timer.act = (*threadTimer)(t)
-	t.next, t.stop = iter.Pull(func(yield func(struct{}) bool) {
-		t.yield = yield
+	t.run = func() {
 		defer t.end()
 		if err := fn(p); err != nil {
 			w.Fail(fmt.Errorf("%s on %s: %w", p.Name, h.Name(), err))
 		}
-	})
+	}
 	if w.bus.Enabled() {
 		t.cause = w.bus.Cause()
 	}
@@ -143,7 +140,9 @@ func (h *Host) EndOthers(p *sockapi.Proc) {
 func (t *thread) kill() {
 	if !t.done {
 		t.done = true
-		t.stop()
+		if t.on != nil {
+			t.on.stop()
+		}
 	}
 }
 
@@ -156,7 +155,15 @@ func (t *thread) resume() {
 	t.w.bus.SetCause(t.cause)
 	prev := t.w.current
 	t.w.current = t
-	t.next()
+	if t.on == nil {
+		t.on = t.w.start(t.run)
+		t.run = nil
+	}
+	t.on.next()
+	if t.on.idle {
+		t.w.keep(t.on)
+		t.on = nil
+	}
 	t.w.current = prev
 	t.h.flush(nil, false)
 }
@@ -175,7 +182,7 @@ func (t *thread) Park(deadline time.Duration) bool {
 			t.arm(deadline)
 		}
 		t.parked = true
-		if !t.yield(struct{}{}) {
+		if !t.on.park() {
 			panic(killed{})
 		}
 		t.parked = false

@@ -57,7 +57,7 @@ func (w *World) note(in *input) {
 	if w.rec == nil {
 		return
 	}
-	r := record.Input{Ran: w.loop.ran, Now: w.loop.now, Command: in.command}
+	r := record.Input{Ran: w.loop.ran, Now: w.loop.now, Line: in.line, Command: in.command}
 	switch {
 	case in.call != nil:
 		w.callText = in.call.Append(w.callText[:0])
@@ -98,11 +98,12 @@ func (w *World) notePause() {
 
 // noteLost records that the device refused packets: what the world does next
 // depends on it.
-func (w *World) noteLost(n int, why error) {
+func (d *Device) noteLost(n int, why error) {
+	w := d.w
 	if w.rec == nil {
 		return
 	}
-	w.write(record.Input{Ran: w.loop.ran, Now: w.loop.now, Lost: n, Why: why.Error()})
+	w.write(record.Input{Ran: w.loop.ran, Now: w.loop.now, Line: d.line, Lost: n, Why: why.Error()})
 }
 
 // sightings is what an observer has seen at one instant.
@@ -110,6 +111,7 @@ type sightings struct {
 	Host    string   `json:"host"`
 	Held    bool     `json:"held,omitempty"` // until the packets arrive that are the next input
 	Reports []report `json:"reports"`
+	line    int      // by which the packets arrive
 }
 
 // noteSeen records what an observer has seen: it is in the trace.
@@ -119,7 +121,7 @@ func (w *World) noteSeen(s sightings) {
 	}
 	text, err := json.Marshal(s)
 	if err == nil {
-		err = w.rec.Input(record.Input{Ran: w.loop.ran, Now: w.loop.now, Seen: text})
+		err = w.rec.Input(record.Input{Ran: w.loop.ran, Now: w.loop.now, Line: s.line, Seen: text})
 	}
 	if err != nil {
 		w.Fail(fmt.Errorf("recording: %w", err))

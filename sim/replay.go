@@ -11,10 +11,10 @@ import (
 
 // Replayer runs a recording in virtual time: see [World.Replayer].
 type Replayer struct {
-	w   *World
-	dev *Device
-	r   *record.Reader
-	n   int // number of the next input, from 1
+	w    *World
+	devs []*Device
+	r    *record.Reader
+	n    int // number of the next input, from 1
 
 	read bool // in, end and err are what comes next
 	in   *record.Input
@@ -23,18 +23,18 @@ type Replayer struct {
 }
 
 // Replayer makes this world run a recording: the world must have been built as
-// the recorded one was, with its [Host.Net]s and with the device dev, which is nil
-// if it had none.
-func (w *World) Replayer(r *record.Reader, dev *Device) *Replayer {
-	return &Replayer{w: w, dev: dev, r: r, n: 1}
+// the recorded one was, with its [Host.Net]s and with the same devices, each in the
+// same order.
+func (w *World) Replayer(r *record.Reader, devs ...*Device) *Replayer {
+	return &Replayer{w: w, devs: devs, r: r, n: 1}
 }
 
 // Replay runs a recording whose world was run once. It returns how the recorded
 // run ended, or [record.ErrCut] if the recording ends before that: the world is
 // at the last input then. Any other error is a recording that does not fit this
 // world.
-func (w *World) Replay(ctx context.Context, r *record.Reader, dev *Device) (*record.End, error) {
-	return w.Replayer(r, dev).End(ctx)
+func (w *World) Replay(ctx context.Context, r *record.Reader, devs ...*Device) (*record.End, error) {
+	return w.Replayer(r, devs...).End(ctx)
 }
 
 // ErrEnded is where the context of a recorded run was done.
@@ -79,7 +79,7 @@ func (p *Replayer) advance(ctx context.Context) (pause bool, err error) {
 	w.resumeReady()
 	for {
 		if !p.read {
-			p.in, p.end, p.err = p.dev.next(p.r)
+			p.in, p.end, p.err = nextInput(p.r, p.devs)
 			p.read = true
 		}
 		switch {
@@ -91,7 +91,7 @@ func (p *Replayer) advance(ctx context.Context) (pause bool, err error) {
 		}
 		now, n := p.in, p.n
 		p.n++
-		p.in, p.end, p.err = p.dev.next(p.r) // what is lost on the way has to be known before
+		p.in, p.end, p.err = nextInput(p.r, p.devs) // what is lost on the way has to be known before
 		if err := w.reach(ctx, n, now.Ran, now.Now); err != nil {
 			p.err = err
 			return false, err
@@ -104,20 +104,27 @@ func (p *Replayer) advance(ctx context.Context) (pause bool, err error) {
 		}
 		if err := errors.Join(w.failed...); err != nil {
 			p.err = fmt.Errorf("input %d: a process had failed before it: this is not what was recorded: %w", n, err)
-		} else if err := w.replayInput(p.dev, now); err != nil {
+		} else if err := w.replayInput(p.devs, now); err != nil {
 			p.err = fmt.Errorf("input %d: %w", n, err)
 		}
 	}
 }
 
-// next reads the next input that comes from outside, or the end. What the device
-// is going to refuse before that is remembered.
-func (d *Device) next(r *record.Reader) (*record.Input, *record.End, error) {
+// nextInput reads the next input that comes from outside, or the end. What a
+// device is going to refuse before that is remembered.
+func nextInput(r *record.Reader, devs []*Device) (*record.Input, *record.End, error) {
 	for {
 		in, end, err := r.Next()
-		if err != nil || end != nil || in.Lost == 0 || d == nil {
+		if err != nil || end != nil {
 			return in, end, err
 		}
+		if of := in.Packets != nil || in.Seen != nil || in.Lost > 0; of && in.Line >= len(devs) {
+			return nil, nil, fmt.Errorf("an input is of device %d, and there are %d: this is not what was recorded", in.Line+1, len(devs))
+		}
+		if in.Lost == 0 {
+			return in, nil, nil
+		}
+		d := devs[in.Line]
 		d.refuse = append(d.refuse, *in)
 	}
 }
@@ -150,14 +157,11 @@ func (w *World) reach(ctx context.Context, n int, ran uint64, now time.Duration)
 }
 
 // replayInput lets a recorded input in, as enter did.
-func (w *World) replayInput(dev *Device, r *record.Input) error {
+func (w *World) replayInput(devs []*Device, r *record.Input) error {
 	in := input{command: r.Command, any: true}
-	if dev == nil && (r.Seen != nil || r.Packets != nil) {
-		return errors.New("it is for a device, and this world has none: this is not what was recorded")
-	}
 	switch {
 	case r.Seen != nil:
-		return w.replaySeen(dev, r.Seen)
+		return w.replaySeen(devs[r.Line], r.Seen)
 	case r.Call != nil:
 		if r.Net < 0 || r.Net >= len(w.nets) {
 			return fmt.Errorf("a posted call is for process %d of %d", r.Net, len(w.nets))
@@ -169,15 +173,16 @@ func (w *World) replayInput(dev *Device, r *record.Input) error {
 		in = input{call: call}
 	case r.Command != nil:
 		in.f = func() { _ = w.handle(r.Command) } // its error was somebody's answer
-	case dev.cfg.Port != nil:
+	case devs[r.Line].cfg.Port != nil:
 		for _, p := range r.Packets {
 			pkt, err := packetOf(p)
 			if err != nil {
 				return err
 			}
-			in.packets = append(in.packets, pkt)
+			in.packets, in.line = append(in.packets, pkt), r.Line
 		}
 	default:
+		dev := devs[r.Line]
 		in.any = false
 		in.f = func() {
 			for _, p := range r.Packets {

@@ -57,7 +57,7 @@ func TestReplayNet(t *testing.T) {
 	l2, _, _ := outsiders(t, &again)
 	r, err := record.NewReader(&file)
 	require.NoError(t, err)
-	end, err := l2.Replay(t.Context(), r, nil)
+	end, err := l2.Replay(t.Context(), r)
 	require.NoError(t, err)
 	require.Equal(t, l.Now(), end.Now)
 	require.NoError(t, l2.Bus().Close())
@@ -193,7 +193,7 @@ func TestReplayRefusesCalls(t *testing.T) {
 		"too large":       {record.Input{Call: []byte(`{"op":"read","conn":1,"size":9999999999}`)}, "input 2: a posted read cannot be of 9999999999 bytes"},
 		"negative":        {record.Input{Call: []byte(`{"op":"read","conn":1,"size":-1}`)}, "input 2: a posted read cannot be of -1 bytes"},
 		"no connection":   {record.Input{Call: []byte(`{"op":"read","conn":2,"size":1}`)}, "input 2: a posted read is for connection 2: there are 1 so far"},
-		"a packet":        {record.Input{Packets: []record.Packet{{Data: datagram(1)}}}, "input 2: it is for a device, and this world has none"},
+		"a packet":        {record.Input{Packets: []record.Packet{{Data: datagram(1)}}}, "an input is of device 1, and there are 0"},
 		"none":            {record.Input{Call: []byte(`{"op":"accept","conn":1}`)}, record.ErrCut.Error()},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestReplayRefusesCalls(t *testing.T) {
 			l, _, _ := outsiders(t, io.Discard)
 			r, err := record.NewReader(&file)
 			require.NoError(t, err)
-			_, err = l.Replay(t.Context(), r, nil)
+			_, err = l.Replay(t.Context(), r)
 			require.ErrorContains(t, err, tt.want)
 		})
 	}
@@ -245,7 +245,7 @@ func TestReplayRuns(t *testing.T) {
 	l2, _, _ := outsiders(t, &again)
 	r, err := record.NewReader(&file)
 	require.NoError(t, err)
-	p := l2.Replayer(r, nil)
+	p := l2.Replayer(r)
 	steps(l2, func(sim.Limit) error { return p.Run(t.Context()) })
 	end, err := p.End(t.Context())
 	require.NoError(t, err)

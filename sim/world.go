@@ -44,7 +44,8 @@ type World struct {
 	reals     []*RealHost
 	threads   roster[*thread] // in spawn order
 	ready     []*thread
-	current   *thread // the one that is running, nil between
+	idle      []*coroutine // without a thread
+	current   *thread      // the one that is running, nil between
 	spawned   int
 	calls     uint64
 	packets   uint64
@@ -54,9 +55,11 @@ type World struct {
 	callText  []byte         // scratch of note
 	handle    func(command []byte) error
 	posts     chan input  // see RunPaced
-	port      *Device     // the device that the loop reads and writes; nil: none
+	port      Port        // what the loop reads and writes; nil: nothing
+	lines     []*Device   // of port
 	asleep    atomic.Bool // the loop waits for port, and posts have to wake it
 	batch     []stack.Packet
+	source    Source // beside the port; nil: none
 	observers []*Observer
 	nets      []outsideNet
 	over      chan struct{} // closed: no thread of nets runs any more
@@ -221,8 +224,10 @@ func (w *World) Step() bool {
 // leave lets what the host has sent leave through the port, and looks at what
 // came of it.
 func (w *World) leave() {
-	if w.port != nil && len(w.port.sent) > 0 {
-		w.port.send()
+	for _, d := range w.lines {
+		if len(d.sent) > 0 {
+			d.send()
+		}
 	}
 	w.observe()
 }
@@ -280,6 +285,7 @@ func (w *World) Close() {
 	for _, t := range w.threads.all() {
 		t.kill()
 	}
+	w.dropIdle()
 	for _, h := range w.hosts {
 		h.stack.Close()
 	}

@@ -54,7 +54,7 @@ var callTable = []CallInfo{
 	{"setsockopt", "set an option: see docs/socket-options.md", "both", "-", "-", []Errno{ENOPROTOOPT, EINVAL, EDOM, EPROTO}, "setsockopt", "t_optmgmt", "options"},
 	{"getsockopt", "read an option", "both", "-", "-", []Errno{ENOPROTOOPT}, "getsockopt", "t_optmgmt", "nonblocking-connect"},
 	{"fcntl", "set O_NONBLOCK, or FD_CLOEXEC", "both", "-", "-", []Errno{EINVAL}, "ioctlsocket with FIONBIO", "fcntl, or t_open with O_NONBLOCK", "nonblocking-connect"},
-	{"ioctl", "ask how much is queued: FIONREAD, SIOCOUTQ", "both", "-", "-", []Errno{ENOTTY}, "ioctlsocket with FIONREAD", "t_look", "peek"},
+	{"ioctl", "ask how much is queued: FIONREAD, SIOCOUTQ, SIOCOUTQNSD", "both", "-", "-", []Errno{ENOTTY}, "ioctlsocket with FIONREAD", "t_look", "peek"},
 	{"select", "wait until one of three sets of descriptors is ready", "both", "-", "-", []Errno{EINVAL}, "select", "t_look", "select-server"},
 	{"poll", "wait until one of some descriptors is ready", "both", "-", "-", nil, "WSAPoll", "poll", "nonblocking-connect"},
 	{"epoll_create1", "make an epoll instance", "server", "-", "-", []Errno{EINVAL, EMFILE}, "CreateIoCompletionPort (alike)", "-", "epoll-edge"},

@@ -46,6 +46,7 @@ type ExtendedErr struct {
 	Origin     int // SO_EE_ORIGIN_ICMP...
 	Type, Code int // of the ICMP message
 	Info       int // the MTU of EMSGSIZE
+	Data       int // of other origins; an ICMP error has 0
 	Offender   netip.Addr
 }
 

@@ -124,7 +124,7 @@ func parseExtendedErr(b []byte, family, size int) (any, Errno) {
 		return nil, EINVAL
 	}
 	return ExtendedErr{Errno: Errno(errno), Origin: int(b[4]), Type: int(b[5]), Code: int(b[6]),
-		Info: int(binary.LittleEndian.Uint32(b[8:])), Offender: from.Addr.Addr()}, 0
+		Info: int(binary.LittleEndian.Uint32(b[8:])), Data: int(binary.LittleEndian.Uint32(b[12:])), Offender: from.Addr.Addr()}, 0
 }
 
 // AppendControl appends control messages to b as Linux writes them into
@@ -213,13 +213,13 @@ func appendTime(b []byte, t time.Time, unit time.Duration) []byte {
 // which takes size bytes whatever it is.
 func appendExtendedErr(b []byte, value any, family, size int) ([]byte, bool) {
 	e, ok := value.(ExtendedErr)
-	if !ok || uint64(e.Info) > math.MaxUint32 || e.Origin != int(byte(e.Origin)) || e.Type != int(byte(e.Type)) || e.Code != int(byte(e.Code)) {
+	if !ok || uint64(e.Info) > math.MaxUint32 || uint64(e.Data) > math.MaxUint32 || e.Origin != int(byte(e.Origin)) || e.Type != int(byte(e.Type)) || e.Code != int(byte(e.Code)) {
 		return b, false
 	}
 	b = binary.LittleEndian.AppendUint32(b, uint32(e.Errno))
 	b = append(b, byte(e.Origin), byte(e.Type), byte(e.Code), 0)
 	b = binary.LittleEndian.AppendUint32(b, uint32(e.Info))
-	b = binary.LittleEndian.AppendUint32(b, 0) // ee_data
+	b = binary.LittleEndian.AppendUint32(b, uint32(e.Data))
 	if !e.Offender.IsValid() {
 		return append(b, make([]byte, size)...), true
 	}

@@ -264,7 +264,7 @@ func TestConstants(t *testing.T) {
 		"AI_PASSIVE": 0x1, "AI_CANONNAME": 0x2, "AI_NUMERICHOST": 0x4, "AI_V4MAPPED": 0x8, "AI_ALL": 0x10,
 		"AI_ADDRCONFIG": 0x20, "AI_NUMERICSERV": 0x400,
 		"NI_NUMERICHOST": 1, "NI_NUMERICSERV": 2, "NI_NAMEREQD": 8, "NI_DGRAM": 16,
-		"FIONREAD": unix.TIOCINQ, "SIOCINQ": unix.SIOCINQ, "SIOCOUTQ": unix.SIOCOUTQ,
+		"FIONREAD": unix.TIOCINQ, "SIOCINQ": unix.SIOCINQ, "SIOCOUTQ": unix.SIOCOUTQ, "SIOCOUTQNSD": 0x894b, // <linux/sockios.h>
 	}
 	options := map[string]bool{}
 	for _, o := range sockapi.Options() {

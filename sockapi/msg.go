@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"fivetuple/stack"
+
 	"gvisor.dev/gvisor/pkg/tcpip"
 )
 
@@ -13,6 +15,8 @@ const (
 	FIONREAD = 0x541b
 	SIOCINQ  = 0x541b // the same, by its socket name: tcp(7)
 	SIOCOUTQ = 0x5411
+	// SIOCOUTQNSD is Linux's, <linux/sockios.h>: what has not been sent yet.
+	SIOCOUTQNSD = 0x894b
 )
 
 // Msg is struct msghdr: a message in pieces.
@@ -86,9 +90,10 @@ func (p *Proc) recvInParts(name string, fd int, m *Msg, flags int) (int, error) 
 
 // Ioctl asks for the length of a queue: FIONREAD (SIOCINQ) for the bytes, or
 // the next datagram's bytes, that wait to be received, SIOCOUTQ for those not
-// yet acknowledged: tcp(7), udp(7).
+// yet acknowledged, SIOCOUTQNSD for those of a stream not yet sent: tcp(7),
+// udp(7).
 func (p *Proc) Ioctl(fd, request int) (int, error) {
-	name, ok := map[int]string{FIONREAD: "FIONREAD", SIOCOUTQ: "SIOCOUTQ"}[request]
+	name, ok := map[int]string{FIONREAD: "FIONREAD", SIOCOUTQ: "SIOCOUTQ", SIOCOUTQNSD: "SIOCOUTQNSD"}[request]
 	if !ok {
 		name = fmt.Sprintf("%#x", request)
 	}
@@ -103,6 +108,13 @@ func (p *Proc) Ioctl(fd, request int) (int, error) {
 	if request == SIOCOUTQ {
 		n := o.sock.snapshot().SendQ // a datagram has left when sendto returns
 		return n, c.ret(itoa(n), 0)
+	}
+	if request == SIOCOUTQNSD {
+		k, isTCP := stack.CountersOf(o.sock.ep)
+		if !isTCP {
+			return -1, c.ret("", ENOTTY)
+		}
+		return k.NotSent, c.ret(itoa(k.NotSent), 0)
 	}
 	n, err := o.sock.ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption)
 	if err != nil {

@@ -236,8 +236,17 @@ func ip6Opt(num int, name, note string, o Option) Option {
 	return row(IPPROTO_IPV6, "IPPROTO_IPV6", "ipv6(7)", num, name, note, o)
 }
 
-func noDelay(so *tcpip.SocketOptions) bool       { return !so.GetDelayOption() }
-func setNoDelay(so *tcpip.SocketOptions, v bool) { so.SetDelayOption(!v) }
+func noDelay(so *tcpip.SocketOptions) bool { return !so.GetDelayOption() }
+
+// setNoDelay also sends what TCP_CORK or MSG_MORE hold back, once: the cork
+// stays (tcp_sock_set_nodelay).
+func setNoDelay(so *tcpip.SocketOptions, v bool) {
+	so.SetDelayOption(!v)
+	if v && so.GetCorkOption() {
+		so.SetCorkOption(false)
+		so.SetCorkOption(true)
+	}
+}
 
 // defaultStackTTL is what netstack sends when IP_TTL was not set.
 const defaultStackTTL = 64

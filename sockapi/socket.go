@@ -36,7 +36,8 @@ type socket struct {
 	giveUp stack.Timer       // ends the handshake; nil: netstack's own limit
 
 	errs       errQueue
-	timestamps int // SO_TIMESTAMP or SO_TIMESTAMPNS, if set
+	filter     func(events int) int // see FilterPoll; nil: none
+	timestamps int                  // SO_TIMESTAMP or SO_TIMESTAMPNS, if set
 
 	rcvTimeout, sndTimeout time.Duration // SO_RCVTIMEO, SO_SNDTIMEO; 0 = none
 	stored                 map[optKey]any

@@ -88,6 +88,9 @@ func (s *socket) poll(events int) int {
 	default:
 		got = s.pollDatagram()
 	}
+	if s.filter != nil {
+		got = s.filter(got)
+	}
 	return got & (events | POLLERR | POLLHUP)
 }
 

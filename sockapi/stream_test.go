@@ -257,6 +257,19 @@ var streamRows = []row{
 		k.sends(c, "b", 1)
 		k.recvs(s, 9, dontwait, 1)
 	}, want: `more 1; recv EAGAIN; send 1; recv "ab"`},
+	{name: "TCP_NODELAY sends what a cork holds back, and the cork stays", run: func(k *kit) {
+		c, s := k.pair()
+		k.must(k.Setsockopt(c, sockapi.IPPROTO_TCP, sockapi.TCP_CORK, 1))
+		k.send(c, "a")
+		k.settle()
+		k.recvs(s, 9, dontwait, 1)
+		k.must(k.Setsockopt(c, sockapi.IPPROTO_TCP, sockapi.TCP_NODELAY, 1))
+		k.settle()
+		k.recvs(s, 9, dontwait, 1)
+		k.send(c, "b")
+		k.settle()
+		k.recvs(s, 9, dontwait, 1)
+	}, want: `recv EAGAIN; recv "a"; recv EAGAIN`},
 	{name: "an address is ignored on a stream", run: func(k *kit) {
 		c, s := k.pair()
 		n, err := k.Sendto(c, []byte("x"), 0, netip.AddrPortFrom(lo4, 9))

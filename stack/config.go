@@ -24,6 +24,10 @@ type Config struct {
 	Bus *trace.Bus
 	// Forwarding makes the host a router for IPv4 and IPv6.
 	Forwarding bool
+	// Gateway allows [Interface.Divert]. Such a host reaches itself at loopback
+	// addresses only: netstack can either take packets for all addresses, or
+	// keep those for its own inside (HandleLocal).
+	Gateway bool
 	// TCP holds the settings of TCP. The zero value means [DefaultTCP].
 	TCP TCPConfig
 	// EphemeralFirst and EphemeralLast bound the ports that the stack chooses

@@ -42,6 +42,9 @@ type Interface struct {
 	id  tcpip.NICID
 	cfg InterfaceConfig
 	ep  *endpoint
+
+	rule      func(*Arrival) Ruling // of Divert
+	discarded string
 }
 
 // AddInterface attaches a new interface and assigns its addresses. Each
@@ -129,6 +132,14 @@ func (i *Interface) Deliver(p Packet) bool {
 	if i.cfg.MAC != nil {
 		return i.deliverFrame(p)
 	}
+	if i.rule != nil && i.divert(p) {
+		return true
+	}
+	return i.deliverPacket(p)
+}
+
+// deliverPacket hands over a packet of a point-to-point link.
+func (i *Interface) deliverPacket(p Packet) bool {
 	first, ok := p.pb.Data().PullUp(1)
 	if !ok {
 		return false

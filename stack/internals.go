@@ -111,3 +111,10 @@ func InternalsOf(ep Endpoint) (in Internals, ok bool) {
 		MinRTT: time.Duration(pathMinRTT.int(t)), Timestamps: pathTimestamps.bool(t), SACK: pathSACK.bool(t),
 	}, true
 }
+
+// SendBufferBusy reports whether at least half of a TCP end point's send buffer
+// is in use. netstack announces room for writers when that ends, and not before.
+func SendBufferBusy(ep Endpoint) bool {
+	t, ok := ep.(*tcp.Endpoint)
+	return ok && pathSndBufUsed.int(t) >= t.SocketOptions().GetSendBufferSize()/2
+}

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"net/netip"
+	"slices"
 
 	"fivetuple/trace"
 )
@@ -32,7 +33,7 @@ type Decision struct {
 // Lookup says which socket a packet from src to dst would reach, and why.
 // The protocol is "tcp" or "udp".
 func (s *Stack) Lookup(proto string, src, dst netip.AddrPort) Decision {
-	if !s.local(dst.Addr()) {
+	if !s.local(dst.Addr()) && !slices.ContainsFunc(s.ifaces, (*Interface).Diverts) {
 		return Decision{Match: MatchNone}
 	}
 	ep := s.find(trace.FiveTuple{Proto: proto, Local: dst, Remote: src})

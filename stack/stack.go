@@ -67,7 +67,7 @@ func New(cfg Config) (*Stack, error) {
 		Clock:                    clk,
 		RandSource:               source{stream(cfg.Seed, "host", cfg.Name, "rand")},
 		SecureRNG:                rng,
-		HandleLocal:              true,
+		HandleLocal:              !cfg.Gateway,
 		RawFactory:               raw.EndpointFactory{},
 		AllowPacketEndpointWrite: true,
 	})

@@ -27,6 +27,10 @@ type fastDevice struct {
 	offload bool
 	udp     bool     // offloads of UDP too
 	wake    *os.File // an eventfd
+	also    int      // a descriptor that ends a wait too; 0: none
+
+	alone  [1]*fastDevice // itself, and memory: for wait
+	polled [perDevice]unix.PollFd
 
 	in, out ioVector
 }
@@ -56,6 +60,7 @@ func openFast(cfg Config, vnet bool) (Device, error) {
 	f := os.NewFile(uintptr(fd), "/dev/net/tun")
 	d := &fastDevice{vnet: vnet, offload: vnet && cfg.Offload, udp: udp, wake: os.NewFile(uintptr(wake), "eventfd"),
 		file: file{name: name, mtu: cfg.MTU, ethernet: cfg.Ethernet, file: f}}
+	d.alone[0] = d
 	d.closeFile = sync.OnceValue(d.close)
 	if err := ensureMTU(name, cfg.MTU); err != nil {
 		d.Close() // the first error is the one to report
@@ -134,6 +139,10 @@ func (d *fastDevice) Wake() {
 	_, _ = d.wake.Write(one[:])
 }
 
+// AlsoAwait makes a ReadBatch that waits return when the descriptor fd can be read, too: an epoll instance. It
+// is called before the device is read, and fd has to stay open as long as that goes on.
+func (d *fastDevice) AlsoAwait(fd int) { d.also = fd }
+
 func (d *fastDevice) Read(p []byte) (int, error) {
 	if d.closed.Load() {
 		return 0, errClosed(opRead, d.name)
@@ -183,7 +192,7 @@ func (d *fastDevice) ReadBatch(ps []Packet, timeout time.Duration) (n int, err e
 	}
 	cerr := d.control(func(fd uintptr) {
 		if n, err = d.readAll(fd, ps); n == 0 && err == nil && timeout != 0 {
-			if err = d.wait(fd, timeout); err == nil {
+			if err = d.wait(timeout); err == nil {
 				n, err = d.readAll(fd, ps)
 			}
 		}
@@ -277,29 +286,8 @@ func (v *ioVector) call(trap, fd uintptr, head bool, data [][]byte) (int, error)
 }
 
 // wait returns when there is something to read, Wake was called, or the time is over.
-func (d *fastDevice) wait(fd uintptr, timeout time.Duration) (err error) {
-	var ts *unix.Timespec
-	if timeout > 0 {
-		t := unix.NsecToTimespec(int64(timeout))
-		ts = &t
-	}
-	raw, err := d.wake.SyscallConn()
-	if err != nil {
-		return err
-	}
-	// With one processor, others who can run would wait until the scheduler sees that this call takes long.
-	runtime.Gosched()
-	cerr := raw.Control(func(wake uintptr) {
-		fds := [2]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(wake), Events: unix.POLLIN}}
-		if _, err = unix.Ppoll(fds[:], ts, nil); errors.Is(err, unix.EINTR) {
-			err = nil // nothing yet: the caller comes back
-		}
-		if fds[1].Revents != 0 {
-			var count [8]byte
-			_, _ = unix.Read(int(wake), count[:])
-		}
-	})
-	return errors.Join(cerr, err)
+func (d *fastDevice) wait(timeout time.Duration) error {
+	return awaitFast(d.alone[:], d.polled[:0], timeout)
 }
 
 // maxIovec is what one call takes (IOV_MAX), less the header.

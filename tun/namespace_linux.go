@@ -1,8 +1,11 @@
 package tun
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -41,4 +44,52 @@ func OpenFile(name string) (*os.File, error) {
 		return nil, openError(name, fmt.Errorf("TUNSETIFF: %w", err))
 	}
 	return f, nil
+}
+
+// NamespacePath is the file of a network namespace that a person names: one of
+// ip-netns(8)'s by its name, one of a process's by its number, or any by its
+// path.
+func NamespacePath(name string) string {
+	switch {
+	case strings.Contains(name, "/"):
+		return name
+	case strings.Trim(name, "0123456789") == "":
+		return "/proc/" + name + "/ns/net"
+	}
+	return "/run/netns/" + name
+}
+
+// InNamespace calls f on a thread that is in the network namespace of the file
+// path, and ends with the call: what f opens there stays there. It needs
+// CAP_SYS_ADMIN. The error is f's, or an [*Error].
+func InNamespace(path string, f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the runtime ends the thread with the goroutine
+		err := enterNamespace(path)
+		if err == nil {
+			err = f()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+func enterNamespace(path string) error {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		err = unix.Setns(fd, unix.CLONE_NEWNET)
+		unix.Close(fd)
+	}
+	if err == nil {
+		return nil
+	}
+	remedy := "make it with: ip netns add NAME"
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		remedy = "run as root"
+	case errors.Is(err, unix.EINVAL):
+		remedy = "name a network namespace: /run/netns/NAME or /proc/PID/ns/net"
+	}
+	return &Error{Problem: fmt.Sprintf("enter the network namespace %s: %v", path, err), Remedy: remedy, Err: err}
 }

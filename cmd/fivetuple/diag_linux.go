@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"fivetuple/sim"
+	"fivetuple/tun"
 	"fivetuple/tun/sockdiag"
 
 	"github.com/spf13/pflag"
@@ -96,12 +97,10 @@ func sweepOften(ctx context.Context, observers ...*sim.Observer) {
 	}
 }
 
-// askKernel lets the kernel's states into the trace of `fivetuple up`.
-func (l *live) askKernel() error {
-	if !l.diag.wanted() {
-		return nil
-	}
-	conn, err := openDiag(l.tun.Name())
+// askKernel lets the states of the kernel behind a device into the trace of
+// `fivetuple up`.
+func (l *live) askKernel(device tun.Device, d *sim.Device) error {
+	conn, err := openDiag(device.Name())
 	if err != nil {
 		if l.diag.mode == "on" {
 			return usagef("--diag on: %w", err)
@@ -111,7 +110,7 @@ func (l *live) askKernel() error {
 		}
 		return nil
 	}
-	l.dev.ObserveBy(l.diag.add(l.world, l.built.peer().Name, conn))
+	d.ObserveBy(l.diag.add(l.world, d.Peer(), conn))
 	return nil
 }
 

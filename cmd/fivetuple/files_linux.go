@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 
 	"fivetuple/sockapi"
 )
@@ -39,16 +40,35 @@ func (c *upConfig) filesPort() int {
 // serveFiles is net/http's file server on the stack. It calls ready when clients
 // can connect, and returns when the run ends.
 func (l *live) serveFiles(ctx context.Context, n *sockapi.Net, ready func()) {
-	listener, err := n.Listen("tcp", fmt.Sprintf(":%d", l.filesPort()))
-	if err == nil {
-		l.world.Look(ctx, ready)
-		server := http.Server{
-			Handler:  http.FileServer(http.Dir(l.files)),
-			ErrorLog: log.New(l.complaints, "files: ", 0),
+	server := http.Server{
+		Handler:  http.FileServer(http.Dir(l.files)),
+		ErrorLog: log.New(l.complaints, "files: ", 0),
+	}
+	failed := func(err error) {
+		if err != nil && !errors.Is(err, net.ErrClosed) {
+			l.world.Look(ctx, func() { l.world.Fail(fmt.Errorf("files: %w", err)) })
 		}
-		err = server.Serve(listener)
 	}
-	if !errors.Is(err, net.ErrClosed) {
-		l.world.Look(ctx, func() { l.world.Fail(fmt.Errorf("files: %w", err)) })
+	for _, a := range l.filesAddrs() {
+		listener, err := n.Listen("tcp", net.JoinHostPort(a, strconv.Itoa(l.filesPort())))
+		if err != nil {
+			failed(err)
+			return
+		}
+		go func() { failed(server.Serve(listener)) }()
 	}
+	l.world.Look(ctx, ready)
+}
+
+// filesAddrs are the addresses that the file server listens at: all, or each of
+// the stack's own where there are others.
+func (c *upConfig) filesAddrs() []string {
+	if c.gateway == nil {
+		return []string{""}
+	}
+	var out []string
+	for _, a := range c.addrs {
+		out = append(out, a.Addr().String())
+	}
+	return out
 }

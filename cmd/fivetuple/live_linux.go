@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"fivetuple/gateway"
 	"fivetuple/scenarios/star"
 	"fivetuple/sim"
 	"fivetuple/trace/ladder"
@@ -23,13 +24,17 @@ type live struct {
 	*upConfig
 	world *sim.World
 	host  *sim.Host
-	tun   tun.Device
+	tun   tun.Device // the first of devs
 	dev   *sim.Device
-	lad   *ladder.Ladder
-	text  io.Writer
+
+	devs    []tun.Device
+	simDevs []*sim.Device // of devs
+	lad     *ladder.Ladder
+	text    io.Writer
 
 	built liveConfig
-	rec   *recorder // nil without --record
+	rec   *recorder        // nil without --record
+	gate  *gateway.Gateway // nil without --gateway
 
 	session    string    // its name for others: "ft0"
 	complaints io.Writer // standard error
@@ -39,38 +44,49 @@ type live struct {
 // captures of an earlier run are left alone.
 func (l *live) setUp(cmd *cobra.Command) (err error) {
 	l.upConfig.tun.Notice = func(text string) { fmt.Fprintln(l.complaints, "note: "+text) }
-	if l.tun, err = tun.Open(l.upConfig.tun); err != nil {
+	if err := l.openDevice(); err != nil {
 		return usageError{err}
 	}
-	if err := tun.Configure(l.tun.Name(), l.hostAddrs, nil, l.tun.MTU()); err != nil {
+	if err := l.openAlso(); err != nil {
 		return usageError{err}
 	}
 	l.world = sim.New(sim.Config{Seed: l.seed, Epoch: time.Now().UTC()}) // a zone would be this machine's
-	var dc sim.DeviceConfig
+	dc := sim.DeviceConfig{Lost: l.tellLosses()}
 	if l.upConfig.tun.Mode == tun.Water {
 		dc.Write = func(b []byte) error {
 			_, err := l.tun.Write(b)
 			return err
 		}
 	} else {
-		dc.Port, dc.OffloadUDP = newPort(l.tun), l.tun.OffloadsUDP()
+		dc.Port, dc.OffloadUDP = newPort(l.devs), l.tun.OffloadsUDP()
 	}
 	l.built = liveConfig{Host: l.name, Addrs: l.addrs, HostAddrs: l.hostAddrs, Device: l.tun.Name(), MTU: l.tun.MTU(),
-		Port: dc.Port != nil, Offload: l.tun.Offloads(), Ethernet: l.tun.Ethernet(), Congestion: l.congestion, Out: l.netemOut, In: l.netemIn,
+		Port: dc.Port != nil, Offload: l.tun.Offloads(), Ethernet: l.tun.Ethernet(), Congestion: l.congestion,
+		Out: l.netemOut, In: l.netemIn, Gateway: l.gateway != nil, Forward: l.forward,
 		Files: l.files != "", Script: sourceOf(l.script)}
+	for i, a := range l.upConfig.also {
+		l.built.Also = append(l.built.Also, liveDevice{Device: l.devs[i+1].Name(), Peer: peerName(a.netns), Addrs: a.addrs,
+			HostAddrs: a.hostAddrs, Offload: l.devs[i+1].Offloads()})
+		l.built.Peer = peerName(l.netns)
+	}
 	for _, s := range l.upConfig.serve {
 		l.built.Serve = append(l.built.Serve, s.name)
 	}
-	if l.host, l.dev, err = l.built.build(l.world, dc); err != nil {
+	if l.host, l.simDevs, err = l.built.build(l.world, dc); err != nil {
 		return err
 	}
+	l.dev = l.simDevs[0]
 	if err := l.beginRecording(); err != nil {
 		return err
 	}
-	if err := l.askKernel(); err != nil {
+	if err := l.askKernels(); err != nil {
 		return err
 	}
-	return l.observe(cmd)
+	if err := l.observe(cmd); err != nil || l.gateway == nil {
+		return err
+	}
+	l.gate, err = startGateway(*l.gateway, l.host)
+	return err
 }
 
 // beginRecording makes the file of --record.
@@ -112,7 +128,7 @@ func (l *live) observe(cmd *cobra.Command) (err error) {
 	if l.text, err = l.out.ladderWriter(cmd.OutOrStdout()); err != nil || l.text == nil {
 		return err
 	}
-	l.lad = l.out.newLadder(l.text, l.world, title, claim, true, l.built.peer())
+	l.lad = l.out.newLadder(l.text, l.world, title, claim, true, l.built.peers()...)
 	l.world.Bus().Attach(l.lad)
 	return nil
 }
@@ -177,14 +193,45 @@ func (l *live) flush() {
 	}
 }
 
+// lossInterval is how often a person is told of the same losses.
+const lossInterval = 10 * time.Second
+
+// tellLosses says on standard error that a device does not take packets, and why.
+func (l *live) tellLosses() func(int, error) {
+	said := make(map[string]time.Time)
+	return func(_ int, err error) {
+		text := err.Error()
+		if last, ok := said[text]; ok && time.Since(last) < lossInterval {
+			return
+		}
+		said[text] = time.Now()
+		fmt.Fprintf(l.complaints, "note: packets are lost: %s\n", text)
+	}
+}
+
+// refused is how the summary counts packets that a device did not take.
+func refused(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d lost: the device did not take them)", n)
+}
+
 // summary says what happened, and which sockets are left.
 func (l *live) summary(w io.Writer) {
-	in, out := l.dev.Link().Stats(sim.BA), l.dev.Link().Stats(sim.AB)
 	bad := ""
 	if n := l.host.Stack().ChecksumErrors(); n > 0 {
 		bad = fmt.Sprintf(" (%d malformed or with a bad checksum)", n)
 	}
-	fmt.Fprintf(w, "\n%s: %d packets in%s, %d out, in %s\n", l.tun.Name(), in.Packets, bad, out.Packets, l.world.Now().Round(time.Millisecond))
+	fmt.Fprintln(w)
+	for i, d := range l.simDevs {
+		in, out := d.Link().Stats(sim.BA), d.Link().Stats(sim.AB)
+		fmt.Fprintf(w, "%s: %d packets in%s, %d out%s, in %s\n", l.devs[i].Name(), in.Packets, bad, out.Packets, refused(d.Lost()), l.world.Now().Round(time.Millisecond))
+		bad = "" // it is the host's
+	}
+	if l.gate != nil {
+		fmt.Fprintln(w, gatewayCounts(l.gate))
+	}
 	_ = table.SS(w, l.host.Sockets(), table.SSOptions{Processes: true, Header: true}) // standard error has no one to tell
 }
 
@@ -196,12 +243,13 @@ func (l *live) close() error {
 		sinks = l.world.Bus().Close()
 		l.world.Close()
 	}
+	if l.gate != nil {
+		l.gate.Close()
+	}
 	if l.lad != nil {
 		fmt.Fprintf(l.text, "\n%s\n", l.lad.Footer())
 	}
-	if l.tun != nil {
-		device = l.tun.Close()
-	}
+	device = l.closeDevices()
 	l.diag.close()
 	return errors.Join(l.out.close(sinks), device)
 }

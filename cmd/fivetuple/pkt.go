@@ -32,6 +32,7 @@ type pktOptions struct {
 	seed                            uint64
 	dryRun, verbose, asJSON, update bool
 	pcap, profile                   string
+	reports                         pktReports
 	jobs                            int
 }
 
@@ -47,12 +48,18 @@ not have), dialect (it cannot be parsed or mapped) or invalid (it contradicts
 itself). The built-in scripts without arguments, else files and folders.
 
 Exit status: 0 if nothing is unexpected, 1 if something is, 2 if the command line
-is wrong. With --profile, the file says what is expected; without it, a pass of
-whatever the stack supports.`,
+is wrong. With --profile, the file says what is expected, and may give a reason for
+each; without it, a pass of whatever the stack supports.
+
+--junit and --tap write the results for other programs. What is unexpected is a
+failure there, or an error if it is dialect or invalid; what is unsupported is
+skipped; what the profile expects to differ has passed in JUnit, and is an expected
+failure in TAP.`,
 		Example: `  fivetuple pkt
   fivetuple pkt mine.pkt --verbose --strict_time
   fivetuple pkt tests/ --profile netstack.profile --update
-  fivetuple pkt tests/ --profile netstack.profile --json`,
+  fivetuple pkt tests/ --profile netstack.profile --json
+  fivetuple pkt tests/ --profile netstack.profile --junit results.xml --tap=results.tap`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for name, v := range given {
 				if !cmd.Flags().Changed(name) {
@@ -84,6 +91,7 @@ whatever the stack supports.`,
 	f.StringVar(&o.pcap, "pcap", "", "write a pcapng file for each script into this `folder`")
 	f.StringVar(&o.profile, "profile", "", "`file` that says what is expected of each script")
 	f.BoolVar(&o.update, "update", false, "write the profile instead of comparing with it")
+	o.reports.flags(f)
 	f.Uint64Var(&o.seed, "seed", 1, "decides every random choice; the same seed gives the same bytes")
 	f.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "scripts to run at a time")
 	return cmd
@@ -92,6 +100,7 @@ whatever the stack supports.`,
 // pktScript is a script to run: its name in reports, and where it is.
 type pktScript struct {
 	name string
+	file string // empty: it is built in
 	read func() ([]byte, error)
 }
 
@@ -103,6 +112,7 @@ type pktResult struct {
 	Text      string   `json:"text,omitempty"`
 	Feature   string   `json:"feature,omitempty"`
 	Expected  string   `json:"expected,omitempty"`
+	Reason    string   `json:"reason,omitempty"`
 	Events    int      `json:"events"`
 	Done      int      `json:"done"`
 	Virtual   float64  `json:"virtual_seconds"`
@@ -110,6 +120,7 @@ type pktResult struct {
 	Notes     []string `json:"notes,omitempty"`
 
 	problem *packetdrill.Problem
+	file    string // empty: it is built in
 	log     []string
 }
 
@@ -133,6 +144,9 @@ func (o *pktOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := o.openReports(scripts, cmd.OutOrStdout()); err != nil {
+		return err
+	}
 	if o.pcap != "" {
 		if err := os.MkdirAll(o.pcap, 0o755); err != nil {
 			return fileError("--pcap "+o.pcap, err)
@@ -145,7 +159,7 @@ func (o *pktOptions) run(cmd *cobra.Command, args []string) error {
 	if o.update {
 		return o.writeProfile(cmd, results)
 	}
-	return o.report(cmd.OutOrStdout(), results, profile)
+	return o.report(results, profile)
 }
 
 // runAll runs the scripts, several at a time; the results are in their order.
@@ -178,7 +192,7 @@ func (o *pktOptions) runAll(ctx context.Context, scripts []pktScript, defines ma
 }
 
 func (o *pktOptions) one(ctx context.Context, s pktScript, defines map[string]string) *pktResult {
-	r := &pktResult{Script: s.name, Verdict: string(packetdrill.Pass)}
+	r := &pktResult{Script: s.name, file: s.file, Verdict: string(packetdrill.Pass)}
 	src, err := s.read()
 	if err != nil {
 		return r.fail(&packetdrill.Problem{File: s.name, Line: 1, Verdict: packetdrill.Invalid, Text: err.Error()})
@@ -237,7 +251,11 @@ func (o *pktOptions) loadProfile(builtIn bool) (*packetdrill.Profile, error) {
 	case o.update:
 		return nil, nil
 	case file != "":
-		src, err = os.ReadFile(file)
+		if src, err = os.ReadFile(file); errors.Is(err, fs.ErrNotExist) {
+			if known, e := scenarios.PktSource(file); e == nil {
+				src, err = known, nil
+			}
+		}
 	case builtIn:
 		file = "netstack.profile"
 		src, err = scenarios.PktSource(file)
@@ -258,6 +276,13 @@ func (o *pktOptions) writeProfile(cmd *cobra.Command, results []*pktResult) erro
 	p := packetdrill.NewProfile()
 	for _, r := range results {
 		p.Set(r.Script, packetdrill.Verdict(r.Verdict), r.problem)
+	}
+	if old, err := os.ReadFile(o.profile); err == nil {
+		before, err := packetdrill.ParseProfile(o.profile, old)
+		if err != nil {
+			return usageError{err}
+		}
+		p.KeepReasons(before)
 	}
 	comment := "What is expected of each script: `fivetuple pkt --profile FILE` compares.\nnetstack " + netstackVersion() + o.flagsText()
 	if err := os.WriteFile(o.profile, []byte(p.Format(comment)), 0o644); err != nil {
@@ -304,28 +329,28 @@ func findPkt(args []string) ([]pktScript, error) {
 	var out []pktScript
 	if len(args) == 0 {
 		for _, name := range scenarios.PktNames() {
-			out = append(out, pktScript{name, func() ([]byte, error) { return scenarios.PktSource(name) }})
+			out = append(out, pktScript{name, "", func() ([]byte, error) { return scenarios.PktSource(name) }})
 		}
 		return out, nil
 	}
 	for _, a := range args {
 		info, err := os.Stat(a)
 		if _, builtIn := scenarios.PktSource(a); errors.Is(err, fs.ErrNotExist) && builtIn == nil {
-			out = append(out, pktScript{a, func() ([]byte, error) { return scenarios.PktSource(a) }})
+			out = append(out, pktScript{a, "", func() ([]byte, error) { return scenarios.PktSource(a) }})
 			continue
 		}
 		if err != nil {
 			return nil, usageError{namedError(a, err)}
 		}
 		if !info.IsDir() {
-			out = append(out, pktScript{a, func() ([]byte, error) { return os.ReadFile(a) }})
+			out = append(out, pktScript{a, a, func() ([]byte, error) { return readPkt(a) }})
 			continue
 		}
 		n := len(out)
 		err = filepath.WalkDir(a, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && !d.IsDir() && strings.HasSuffix(path, pktExtension) {
 				rel, _ := filepath.Rel(a, path)
-				out = append(out, pktScript{filepath.ToSlash(rel), func() ([]byte, error) { return os.ReadFile(path) }})
+				out = append(out, pktScript{filepath.ToSlash(rel), path, func() ([]byte, error) { return readPkt(path) }})
 			}
 			return err
 		})

@@ -12,20 +12,27 @@ import (
 )
 
 // report writes the results, and ends with a count of the verdicts.
-func (o *pktOptions) report(out io.Writer, results []*pktResult, profile *packetdrill.Profile) error {
+func (o *pktOptions) report(results []*pktResult, profile *packetdrill.Profile) error {
+	out := o.reports.text
 	counts, unexpected := make(map[string]int), 0
 	for _, r := range results {
 		counts[r.Verdict]++
 		if r.Expected = profile.Expects(r.Script, packetdrill.Verdict(r.Verdict), r.problem); r.Expected != "" {
 			unexpected++
 		}
-		r.print(out, o.asJSON)
+		r.Reason = profile.Reason(r.Script, packetdrill.Verdict(r.Verdict), r.problem)
+		if out != nil {
+			r.print(out, o.asJSON)
+		}
 	}
-	if !o.asJSON {
+	if out != nil && !o.asJSON {
 		writeFeatures(out, results)
 		n := func(v packetdrill.Verdict) int { return counts[string(v)] }
 		fmt.Fprintf(out, "pkt: %d scripts, %d pass, %d diverges, %d unsupported, %d dialect, %d invalid, %d unexpected\n", len(results),
 			n(packetdrill.Pass), n(packetdrill.Diverges), n(packetdrill.Unsupported), n(packetdrill.Dialect), n(packetdrill.Invalid), unexpected)
+	}
+	if err := o.reports.write(results); err != nil {
+		return err
 	}
 	if unexpected > 0 {
 		return errSilent
@@ -71,6 +78,9 @@ func (r *pktResult) print(out io.Writer, asJSON bool) {
 		fmt.Fprintf(out, "%-11s %s  %d events  %.3f s  off by at most %s\n", r.Verdict, r.Script, r.Events, r.Virtual, time.Duration(r.Deviation*1e9).Round(time.Microsecond))
 	} else {
 		fmt.Fprintf(out, "%-11s %s\n", r.Verdict, r.problem.Error())
+	}
+	if r.Reason != "" {
+		fmt.Fprintf(out, "%-11s because %s\n", "", r.Reason)
 	}
 	if r.Expected != "" && r.Expected != string(packetdrill.Pass) {
 		fmt.Fprintf(out, "%-11s expected %s\n", "", r.Expected)

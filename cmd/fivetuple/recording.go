@@ -11,7 +11,6 @@ import (
 	"fivetuple/sim/netem"
 	"fivetuple/stack"
 	"fivetuple/trace"
-	"fivetuple/trace/ladder"
 )
 
 // liveConfig is what a live run's world is built from: the part of `up`'s
@@ -25,18 +24,26 @@ type liveConfig struct {
 	Port       bool           `json:"port"`    // the loop reads the device itself
 	Offload    bool           `json:"offload"` // with super-packets
 	Ethernet   bool           `json:"ethernet,omitempty"`
+	Peer       string         `json:"peer,omitempty"` // who is behind the device; default linux
+	Also       []liveDevice   `json:"also,omitempty"` // more devices
+	Forward    bool           `json:"forward,omitempty"`
 	Congestion string         `json:"congestion,omitempty"`
 	Serve      []string       `json:"serve,omitempty"`
 	Out        string         `json:"out,omitempty"`   // impairments towards Linux, in netem's words
 	In         string         `json:"in,omitempty"`    // and towards the stack
 	Files      bool           `json:"files,omitempty"` // net/http is here, whose calls are recorded
 	Script     *source        `json:"script,omitempty"`
+	Gateway    bool           `json:"-"` // it cannot be recorded
 }
 
-// build makes the world's one host and its device. The outside of the device is
+// build makes the world's one host and its devices. The outside of the devices is
 // in dc.
-func (c *liveConfig) build(w *sim.World, dc sim.DeviceConfig) (*sim.Host, *sim.Device, error) {
-	h, err := w.AddHost(sim.HostConfig{Name: c.Host, Addrs: c.Addrs, TCP: stack.TCPConfig{Congestion: c.Congestion}})
+func (c *liveConfig) build(w *sim.World, dc sim.DeviceConfig) (*sim.Host, []*sim.Device, error) {
+	addrs := slices.Clone(c.Addrs)
+	for _, a := range c.Also {
+		addrs = append(addrs, a.Addrs...)
+	}
+	h, err := w.AddHost(sim.HostConfig{Name: c.Host, Addrs: addrs, Forwarding: c.Forward, Gateway: c.Gateway, TCP: stack.TCPConfig{Congestion: c.Congestion}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -50,18 +57,14 @@ func (c *liveConfig) build(w *sim.World, dc sim.DeviceConfig) (*sim.Host, *sim.D
 	if dc.In, err = netem.Parse(c.In); err != nil {
 		return nil, nil, err
 	}
+	dc.Peer, dc.Addrs = c.peerName(), c.Addrs
 	d, err := h.AttachDevice(dc)
-	w.HandleCommands(func(text []byte) error { return carryOut(w, text) })
-	return h, d, err
-}
-
-// peer is Linux's end of the device, as a lane of the ladder.
-func (c *liveConfig) peer() ladder.Host {
-	peer := ladder.Host{Name: "linux"}
-	for _, a := range c.HostAddrs {
-		peer.Addrs = append(peer.Addrs, a.Addr())
+	if err != nil {
+		return nil, nil, err
 	}
-	return peer
+	more, err := c.attachAlso(h, dc)
+	w.HandleCommands(func(text []byte) error { return carryOut(w, text) })
+	return h, append([]*sim.Device{d}, more...), err
 }
 
 // filesName is the process of --files.

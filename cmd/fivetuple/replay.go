@@ -21,9 +21,11 @@ import (
 // replayPort is the outside of a device that is replayed: nothing leaves.
 type replayPort struct{}
 
-func (replayPort) Receive(ps []stack.Packet, _ time.Duration) ([]stack.Packet, error) { return ps, nil }
-func (replayPort) Wake()                                                              {}
-func (replayPort) Send(ps []stack.Packet) (int, error) {
+func (replayPort) Receive(ps []stack.Packet, _ time.Duration) ([]stack.Packet, int, error) {
+	return ps, 0, nil
+}
+func (replayPort) Wake() {}
+func (replayPort) Send(_ int, ps []stack.Packet) (int, error) {
 	for _, p := range ps {
 		p.Release()
 	}
@@ -157,12 +159,12 @@ func (p *playback) runLive(w *sim.World, c *liveConfig) (*record.End, error) {
 	if c.Port {
 		dc = sim.DeviceConfig{Port: replayPort{}}
 	}
-	h, d, err := c.build(w, dc)
+	h, devs, err := c.build(w, dc)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("%s: %w", p.path, err)}
 	}
 	w.Bus().Attach(p.dig)
-	lad, text, err := p.observe(w, title, claim, c.peer())
+	lad, text, err := p.observe(w, title, claim, c.peers())
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +176,7 @@ func (p *playback) runLive(w *sim.World, c *liveConfig) (*record.End, error) {
 	} else {
 		w.At(0, func() {}) // `up` says then that it is ready
 	}
-	end, err := p.inputs(w, h, d, script)
+	end, err := p.inputs(w, h, devs, script)
 	w.Bus().Detach(p.dig)
 	if err == nil {
 		w.Hangup() // as `up` does at its end
@@ -187,7 +189,7 @@ func (p *playback) runLive(w *sim.World, c *liveConfig) (*record.End, error) {
 }
 
 // observe attaches the outputs. The ladder is nil if there is none.
-func (p *playback) observe(w *sim.World, title, claim string, peer ladder.Host) (*ladder.Ladder, io.Writer, error) {
+func (p *playback) observe(w *sim.World, title, claim string, peers []ladder.Host) (*ladder.Ladder, io.Writer, error) {
 	if err := p.o.open("replay of "+p.path, w.Seed(), w.Epoch()); err != nil {
 		return nil, nil, err
 	}
@@ -198,15 +200,15 @@ func (p *playback) observe(w *sim.World, title, claim string, peer ladder.Host) 
 	if err != nil || text == nil {
 		return nil, nil, err
 	}
-	lad := p.o.newLadder(text, w, title, claim, true, peer)
+	lad := p.o.newLadder(text, w, title, claim, true, peers...)
 	w.Bus().Attach(lad)
 	return lad, text, nil
 }
 
 // inputs lets the inputs in, under the scenario if there is one. What ended the
 // scenario is how the recorded run ended: its error is in the recording.
-func (p *playback) inputs(w *sim.World, h *sim.Host, d *sim.Device, script *star.Scenario) (*record.End, error) {
-	r := w.Replayer(p.r, d)
+func (p *playback) inputs(w *sim.World, h *sim.Host, devs []*sim.Device, script *star.Scenario) (*record.End, error) {
+	r := w.Replayer(p.r, devs...)
 	if script != nil {
 		s := scripted{world: w, host: h, pace: func(ctx context.Context, _ sim.Limit) error { return r.Run(ctx) }}
 		_, _ = script.Run(p.cmd.Context(), star.Config{Seed: w.Seed(), World: w, Run: s.run, Print: p.print})

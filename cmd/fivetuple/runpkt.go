@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -21,7 +20,7 @@ import (
 
 // runPktFile runs a packetdrill script of a file, or a built-in one.
 func runPktFile(cmd *cobra.Command, path string, b bounds, o *outputs, recording string) error {
-	src, err := os.ReadFile(path)
+	src, err := readPkt(path)
 	if builtIn, e := scenarios.PktSource(path); errors.Is(err, fs.ErrNotExist) && e == nil {
 		src, err = builtIn, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"fivetuple/internal/spell"
 	"fivetuple/sim"
 	"fivetuple/sockapi"
+	"fivetuple/stack"
 )
 
 // service is a built-in server: an ordinary process on sockapi.
@@ -83,9 +84,30 @@ func chooseServices(list string) ([]service, error) {
 
 // spawn starts the service on a host: a process for TCP, and one for UDP.
 func (s service) spawn(h *sim.Host, epoch time.Time) {
-	addr, family := netip.IPv4Unspecified(), sockapi.AF_INET
+	if diverts(h) {
+		for _, a := range h.Addrs() {
+			s.spawnAt(h, epoch, a.Addr())
+		}
+		return
+	}
+	addr := netip.IPv4Unspecified()
 	if slices.ContainsFunc(h.Addrs(), func(p netip.Prefix) bool { return p.Addr().Is6() }) {
-		addr, family = netip.IPv6Unspecified(), sockapi.AF_INET6 // dual stack: IPv4 too
+		addr = netip.IPv6Unspecified() // dual stack: IPv4 too
+	}
+	s.spawnAt(h, epoch, addr)
+}
+
+// diverts reports whether a host has addresses that are not its own, so that a
+// server must name the one it means.
+func diverts(h *sim.Host) bool {
+	return slices.ContainsFunc(h.Stack().Interfaces(), (*stack.Interface).Diverts)
+}
+
+// spawnAt is spawn for one address.
+func (s service) spawnAt(h *sim.Host, epoch time.Time, addr netip.Addr) {
+	family := sockapi.AF_INET
+	if addr.Is6() {
+		family = sockapi.AF_INET6
 	}
 	at := netip.AddrPortFrom(addr, s.port)
 	if s.instance != nil {

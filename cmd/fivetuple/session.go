@@ -31,6 +31,7 @@ type liveSession struct {
 	peers []ladder.Host   // who is outside of the world, for the ladder
 	// looks is told, by the world's goroutine, that so many more follow the trace.
 	looks func(more int)
+	gate  gatewayView // nil: no gateway
 
 	answers sync.WaitGroup // commands that are being carried out
 }
@@ -79,7 +80,7 @@ func (s *liveSession) command(ctx context.Context, args []string) error {
 
 // liveCommands are the commands that make sense for a session alone.
 func liveCommands() []*cobra.Command {
-	return []*cobra.Command{traceCommand(), linkCommand(), markCommand(), statsCommand(), stopCommand()}
+	return []*cobra.Command{traceCommand(), linkCommand(), markCommand(), statsCommand(), gatewayCommand(), stopCommand()}
 }
 
 // onSession makes a command that takes @NAME first. It is carried out where the
@@ -118,11 +119,11 @@ func markCommand() *cobra.Command {
 func statsCommand() *cobra.Command {
 	return onSession(&cobra.Command{Use: "stats @NAME", Short: "count what a live session has done"},
 		func(s *liveSession, cmd *cobra.Command, _ []string) error {
-			return s.do(cmd.Context(), func() error { writeStats(cmd.OutOrStdout(), s.world); return nil })
+			return s.do(cmd.Context(), func() error { writeStats(cmd.OutOrStdout(), s.world, s.gate); return nil })
 		})
 }
 
-func writeStats(w io.Writer, world *sim.World) {
+func writeStats(w io.Writer, world *sim.World, gate gatewayView) {
 	fmt.Fprintf(w, "time %s, %d events, %d packets sent\n", world.Now().Round(time.Millisecond), world.Events(), world.Packets())
 	for _, h := range world.Hosts() {
 		fmt.Fprintf(w, "host %s: %d processes, %d sockets, %d checksum errors\n", h.Name(), len(h.Processes()), len(h.Sockets()), h.Stack().ChecksumErrors())
@@ -133,6 +134,9 @@ func writeStats(w io.Writer, world *sim.World) {
 			fmt.Fprintf(w, "link %s %s: %d packets, %d lost, %d overflowed, %d duplicated, %d corrupted, %d reordered\n",
 				l.Name(), dirName(d), n.Packets, n.Lost, n.Overflowed, n.Duplicated, n.Corrupted, n.Reordered)
 		}
+	}
+	if gate != nil {
+		fmt.Fprintln(w, gatewayCounts(gate))
 	}
 }
 

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"fivetuple/gateway"
 	"fivetuple/scenarios/star"
 	"fivetuple/sim/netem"
-	"fivetuple/trace/ladder"
 	"fivetuple/tun"
 
 	"github.com/spf13/cobra"
@@ -20,10 +20,12 @@ import (
 // upFlags is what `fivetuple up` was asked for, as it was typed.
 type upFlags struct {
 	tun, tap, serve, files, scenario, name, duration, control, record string
-	device, offload, congestion, netem, user                          string
-	addrs, hostAddrs                                                  []string
+	device, offload, congestion, netem, user, netns                   string
+	addrs, hostAddrs, also                                            []string
+	forward                                                           bool
 	mtu                                                               int
 	seed                                                              uint64
+	gateway                                                           gatewayFlags
 	diag                                                              diag
 	out                                                               outputs
 }
@@ -35,14 +37,18 @@ type upConfig struct {
 	seed             uint64
 	addrs, hostAddrs []netip.Prefix
 	serve            []service
-	files            string         // directory to serve; "": none
-	script           *star.Scenario // nil: serve until told to stop
-	duration         time.Duration  // 0: no limit
-	control          string         // name or path of the control socket
-	record           string         // file of the recording; "": none
-	user             *privileges    // whom to become once all is set up; nil: nobody else
-	netemOut         string         // impairments of the packets to Linux
-	netemIn          string         // and of those from it
+	files            string          // directory to serve; "": none
+	script           *star.Scenario  // nil: serve until told to stop
+	duration         time.Duration   // 0: no limit
+	control          string          // name or path of the control socket
+	record           string          // file of the recording; "": none
+	user             *privileges     // whom to become once all is set up; nil: nobody else
+	netns            string          // the device's network namespace; "": this one
+	also             []alsoDevice    // more devices
+	forward          bool            // the stack is a router between them
+	gateway          *gateway.Config // nil: none
+	netemOut         string          // impairments of the packets to Linux
+	netemIn          string          // and of those from it
 	diag             *diag
 	out              *outputs
 }
@@ -57,6 +63,9 @@ there as it happens. Once it is ready, a line that begins with "up:" goes to
 standard error. SIGINT, SIGTERM or the end of --duration ends it: the device is
 removed, and a summary with the sockets that were open goes to standard error.
 
+With --gateway the stack is the way out of a network namespace: what programs in
+it send to any address goes on through sockets of this machine.
+
 Services for --serve:
 ` + serviceTable() + `
 Exit status: 0 if it was told to stop or the scenario ran to its end, 1 if
@@ -65,7 +74,9 @@ something failed, 2 if the command line is wrong or the device cannot be made,
 		Example: `  sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --serve echo,http
   curl http://10.77.0.2/
   sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --files .
-  sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --scenario client.star`,
+  sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --scenario client.star
+  sudo fivetuple up --gateway --netns lab --netem "delay 40ms"
+  sudo ip netns exec lab curl http://192.0.2.5/`,
 		Args: exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := f.check()
@@ -84,6 +95,8 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringVar(&u.tun, "tun", "", "`name` of the TUN device, made for this run (default \"ft0\")")
 	f.StringVar(&u.tap, "tap", "", "`name` of a TAP device, in place of a TUN device: Ethernet frames, ARP and neighbor discovery")
 	f.StringArrayVar(&u.addrs, "addr", nil, "address of the stack, as 10.77.0.2/24; may be repeated")
+	f.StringArrayVar(&u.also, "also", nil, "another device, `NAME[@NETNS]=ADDR,HOST-ADDR`, as ft1@blue=10.78.0.2/24,10.78.0.1/24; may be repeated")
+	f.BoolVar(&u.forward, "forward", false, "pass packets on from one device to another: the stack is a router")
 	f.StringArrayVar(&u.hostAddrs, "host-addr", nil, "address of Linux's end of the device, as 10.77.0.1/24; may be repeated")
 	f.IntVar(&u.mtu, "mtu", tun.DefaultMTU, "largest packet in `bytes`")
 	f.StringVar(&u.device, "device", "auto", "how the device is driven: offload, raw or water; auto is the best that the\nkernel has, in this `mode`'s order")
@@ -94,6 +107,8 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringVar(&u.scenario, "scenario", "", "run this `scenario` here: host(\"lab\") is the host with the device")
 	f.StringVar(&u.duration, "duration", "", "end by itself after this `time`, as 10s")
 	f.StringVar(&u.netem, "netem", "", "impair the link in tc-netem's `words`, as \"delay 40ms loss 1%\"; or \"out WORDS, in WORDS\"")
+	f.StringVar(&u.netns, "netns", "", "put the device into this network namespace: a `name` of ip-netns(8), a process's number, or a path")
+	u.gateway.define(f)
 	f.StringVar(&u.user, "user", "", "become this `user`, a name or a number, when device and files are open")
 	f.StringVar(&u.record, "record", "", "write all inputs to this `file`, for fivetuple replay: what --files sends is in it")
 	f.StringVar(&u.control, "control", "", "`name` of the session, for ss @NAME, trace @NAME and so on (that of the device), or a path")
@@ -116,6 +131,9 @@ func (u *upFlags) check() (c *upConfig, err error) {
 	if err := c.checkDevice(u); err != nil {
 		return nil, err
 	}
+	if u.gateway.on && len(u.addrs)+len(u.hostAddrs) == 0 {
+		u.addrs, u.hostAddrs = gatewayAddrs, gatewayHostAddrs
+	}
 	if c.addrs, err = parsePrefixes("--addr", u.addrs); err != nil {
 		return nil, err
 	}
@@ -123,6 +141,12 @@ func (u *upFlags) check() (c *upConfig, err error) {
 		return nil, err
 	}
 	if err := c.checkAddrs(); err != nil {
+		return nil, err
+	}
+	if err := c.checkAlso(u); err != nil {
+		return nil, err
+	}
+	if err := c.checkGateway(u); err != nil {
 		return nil, err
 	}
 	if c.serve, err = chooseServices(u.serve); err != nil {
@@ -285,7 +309,10 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	}
 	ctx, stop := context.WithCancelCause(cmd.Context())
 	ended := make(chan struct{})
-	s := &liveSession{world: l.world, stop: stop, end: ended, looks: c.diag.follow, peers: []ladder.Host{l.built.peer()}}
+	s := &liveSession{world: l.world, stop: stop, end: ended, looks: c.diag.follow, peers: l.built.peers()}
+	if l.gate != nil {
+		s.gate = l.gate
+	}
 	defer func() {
 		stop(nil)
 		close(ended)
@@ -307,6 +334,7 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	if c.tun.Mode == tun.Water {
 		go l.readDevice(ctx)
 	}
+	l.attendGateway(ctx)
 	if l.lad != nil || len(l.out.live) > 0 || l.rec != nil {
 		go l.flushOften(ctx)
 	}
@@ -337,6 +365,9 @@ var errDuration = errors.New("--duration is over")
 // ready is the line that says that packets are answered from now on.
 func (c *upConfig) ready(device string) string {
 	line := fmt.Sprintf("up: %s on %s, Linux is %s", words(c.addrs), device, words(c.hostAddrs))
+	for _, d := range c.also {
+		line += fmt.Sprintf("; %s on %s, %s is %s", words(d.addrs), d.name, peerName(d.netns), words(d.hostAddrs))
+	}
 	if len(c.serve) > 0 {
 		var names []string
 		for _, s := range c.serve {
@@ -347,6 +378,7 @@ func (c *upConfig) ready(device string) string {
 	if c.files != "" {
 		line += fmt.Sprintf("; files of %s on port %d", c.files, c.filesPort())
 	}
+	line += c.gatewayReady()
 	if c.script != nil {
 		return line + "; running " + c.script.Name
 	}

@@ -68,6 +68,10 @@ var rules = []rule{
 		why:   "the corpus and how to find it; it writes no files and opens no device",
 	},
 	{
+		pkg: "gateway", allow: []string{"sockapi", "stack", "trace"}, third: []string{"golang.org/x/sys/unix"},
+		why: "a process of a host, and sockets of the machine: it lives in the host's time, and knows neither world nor device",
+	},
+	{
 		pkg: "tun", allow: []string{"tun/...", "stack", "trace"}, clock: true,
 		third: []string{"github.com/songgao/water", "github.com/vishvananda/netlink", "golang.org/x/sys/unix"},
 		why:   "real devices must work without the simulator; water and netlink are wrapped here and nowhere else",
@@ -103,9 +107,14 @@ var rules = []rule{
 		why: "measures how worlds with many connections behave, through the API that a Go test uses",
 	},
 	{
-		pkg: "internal/tunbench", clock: true,
+		pkg: "internal/tunbench", allow: []string{"internal/tunbench/..."}, clock: true,
 		third: []string{"github.com/vishvananda/netlink", "golang.org/x/sys/unix"},
 		why:   "measures the command from outside, in network namespaces of its own",
+	},
+	{
+		pkg: "internal/soak", clock: true,
+		third: []string{"github.com/vishvananda/netlink", "golang.org/x/sys/unix"},
+		why:   "loads the command from outside, in network namespaces of its own",
 	},
 	{
 		pkg: "internal", clock: true,

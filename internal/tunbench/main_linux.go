@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -13,114 +14,123 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// roleEnv tells a copy of this program what it is.
+// roleEnv tells a copy of this program what it is: lab or holder; without it it
+// is the outer one.
 const roleEnv = "FIVETUPLE_TUNBENCH_ROLE"
 
+// options are the command line.
 type options struct {
-	binary   string
-	rounds   int
-	bulk     time.Duration
-	short    time.Duration
-	variants string
-	only     string
+	binary, peers  string
+	rounds, idle   int
+	bulk, short    time.Duration
+	limit          time.Duration
+	variants, only string
+	markdown       bool
+}
+
+func (o *options) define(f *flag.FlagSet) {
+	f.StringVar(&o.binary, "fivetuple", "bin/fivetuple", "the `command` to measure")
+	f.StringVar(&o.peers, "peers", "bin/peers", "`folder` into which the peers are built")
+	f.IntVar(&o.rounds, "rounds", 5, "how often everything is measured")
+	f.DurationVar(&o.bulk, "bulk", 700*time.Millisecond, "how long a bulk transfer takes")
+	f.DurationVar(&o.short, "short", 400*time.Millisecond, "how long each other measurement takes")
+	f.IntVar(&o.idle, "idle", 10000, "how many idle `connections`, as far as the limit of open files allows")
+	f.DurationVar(&o.limit, "limit", 5*time.Minute+30*time.Second, "when no further measurement begins: the tables are of the rounds until then")
+	f.StringVar(&o.variants, "variants", strings.Join(defaultVariants, ","), "what is measured; a gateway's `names` may end in -65520, its MTU")
+	f.StringVar(&o.only, "only", strings.Join(measurementNames(), ","), "the `measurements`")
+	f.BoolVar(&o.markdown, "markdown", false, "print the tables as docs/benchmarks.md has them")
 }
 
 func main() {
 	var o options
-	flag.StringVar(&o.binary, "fivetuple", "bin/fivetuple", "the command to measure")
-	flag.IntVar(&o.rounds, "rounds", 5, "how often everything is measured")
-	flag.DurationVar(&o.bulk, "bulk", time.Second, "how long a bulk transfer takes")
-	flag.DurationVar(&o.short, "short", 500*time.Millisecond, "how long each other measurement takes")
-	flag.StringVar(&o.variants, "variants", "veth,offload,raw,water", "what is measured")
-	flag.StringVar(&o.only, "only", "in,out,rtt,conn1,conn8,http", "the measurements")
+	o.define(flag.CommandLine)
 	flag.Parse()
-	if err := start(&o); err != nil {
+	if err := o.start(); err != nil {
 		fmt.Fprintln(os.Stderr, "tunbench:", err)
 		os.Exit(1)
 	}
 }
 
-func start(o *options) error {
+func (o *options) start() error {
 	switch os.Getenv(roleEnv) {
-	case "":
-		cmd := again("lab")
-		cmd.Args = append(cmd.Args, os.Args[1:]...)
-		cmd.Stdin, cmd.Stdout = nil, os.Stdout
-		return cmd.Run()
 	case "lab":
 		// A thread that waits in a system call keeps its processor of Go's until
 		// the scheduler takes it away: let there be one for each.
-		runtime.GOMAXPROCS(16)
+		runtime.GOMAXPROCS(32)
 		return o.measure()
-	default:
-		return serveVeth()
+	case "holder":
+		return hold()
 	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	return o.outer()
 }
 
-// again is this program in a network namespace of its own, which ends with it.
-func again(role string) *exec.Cmd {
+// check refuses what the lab would only find later.
+func (o *options) check() error {
+	if o.rounds < 1 || o.idle < 1 || o.bulk <= 0 || o.short <= 0 || o.limit <= 0 {
+		return fmt.Errorf("-rounds, -idle, -bulk, -short and -limit are each more than 0")
+	}
+	for name := range strings.SplitSeq(o.only, ",") {
+		if !contains(strings.Join(measurementNames(), ","), name) {
+			return fmt.Errorf("-only %s: there are %s", name, strings.Join(measurementNames(), ", "))
+		}
+	}
+	for name := range strings.SplitSeq(o.variants, ",") {
+		if _, err := parseVariant(name); err != nil {
+			return err
+		}
+	}
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("network namespaces and TUN devices need root: run it with sudo")
+	}
+	return nil
+}
+
+// contains reports whether a list with commas has a name.
+func contains(list, name string) bool {
+	for n := range strings.SplitSeq(list, ",") {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+// outer gets the peers that were asked for, prints what is measured with, and
+// runs the lab with those that there are.
+func (o *options) outer() error {
+	runtime.LockOSThread() // what is started is killed when the thread that started it ends
+	ctx, cancel := context.WithTimeout(context.Background(), buildTime)
+	defer cancel()
+	have := o.prepare(ctx, os.Stdout)
+	if len(have) == 0 {
+		return fmt.Errorf("none of %s can be had: nothing to measure", o.variants)
+	}
+	cmd := again("lab", unix.CLONE_NEWNET|unix.CLONE_NEWPID|unix.CLONE_NEWNS)
+	cmd.Env = append(cmd.Env, "GODEBUG=asyncpreemptoff=1") // its signals interrupt system calls
+	cmd.Args = append(append(cmd.Args, os.Args[1:]...), "-variants="+strings.Join(have, ","))
+	cmd.Stdout = os.Stdout
+	return cmd.Run()
+}
+
+// again is this program in namespaces of its own; it is killed with us.
+func again(role string, namespaces uintptr) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), roleEnv+"="+role, "GODEBUG=asyncpreemptoff=1") // its signals interrupt system calls
+	cmd.Env = append(environment(), roleEnv+"="+role)
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
 
-// measure runs all rounds and prints what came out.
-func (o *options) measure() error {
-	if err := useReno(); err != nil {
-		return err
-	}
-	var servers []*server
-	defer func() {
-		for _, s := range servers {
-			s.stop()
-		}
-	}()
-	for n, name := range strings.Split(o.variants, ",") {
-		s, err := o.launch(name, n)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		servers = append(servers, s)
-	}
-	for round := range o.rounds {
-		for i := range servers {
-			s := servers[(round+i)%len(servers)] // nobody is always first
-			if err := o.round(s); err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
-			}
+// environment is ours without what is meant for the lab alone.
+func environment() []string {
+	var out []string
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "GODEBUG=") && !strings.HasPrefix(v, roleEnv+"=") {
+			out = append(out, v)
 		}
 	}
-	report(os.Stdout, servers)
-	return nil
-}
-
-// useReno makes reno the congestion control of this namespace: the machine's
-// may pace its sending.
-func useReno() error {
-	return os.WriteFile("/proc/sys/net/ipv4/tcp_congestion_control", []byte("reno"), 0)
-}
-
-// round measures one server once.
-func (o *options) round(s *server) error {
-	for _, m := range []struct {
-		name string
-		run  func() error
-	}{
-		{"in", func() error { return s.bulk("in", 9, send, o.bulk) }},
-		{"out", func() error { return s.bulk("out", 19, receive, o.bulk) }},
-		{"rtt", func() error { return s.roundTrips(o.short) }},
-		{"conn1", func() error { return s.connections("conn1", 1, o.short) }},
-		{"conn8", func() error { return s.connections("conn8", 8, o.short) }},
-		{"http", func() error { return s.requests(8, o.short) }},
-	} {
-		if !strings.Contains(o.only, m.name) {
-			continue
-		}
-		if err := m.run(); err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
-		}
-	}
-	return nil
+	return out
 }

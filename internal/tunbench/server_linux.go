@@ -1,219 +1,202 @@
 package main
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/vishvananda/netlink"
 )
 
-// server is what is measured, and what came out so far.
+// server is a variant that runs, and what came out so far.
 type server struct {
-	name    string
-	addr    [4]byte
-	cmd     *exec.Cmd
-	results map[string][]float64
+	variant
+	number      int
+	here, there []netip.Prefix // IPv4 and IPv6 of the client's end, and of the server's
+	addr, addr6 netip.Addr     // where the services are; gateways have no addr6
+	client      *namespace     // where the client's sockets are; nil: the lab
+	inner       *namespace     // veth's
+	processes   []*process     // whose time and memory count
+	results     map[string][]float64
+	failures    []failure
 }
 
-// launch starts a server with a network of its own: 10.88.n.0/24, the server
-// being .2 in it.
-func (o *options) launch(name string, n int) (*server, error) {
-	s := &server{name: name, addr: [4]byte{10, 88, byte(n), 2}, results: make(map[string][]float64)}
-	here := fmt.Sprintf("10.88.%d.1/24", n)
-	there := fmt.Sprintf("10.88.%d.2/24", n)
-	if name == "veth" {
-		return s, s.launchVeth(here, there)
-	}
-	s.cmd = exec.Command(o.binary, "up", "-q", "--tun", "ft-"+name, "--addr", there, "--host-addr", here,
-		"--serve", "echo,discard,chargen,http", "--congestion", "reno", "--device", name)
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	complaints, err := s.cmd.StderrPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	lines := bufio.NewScanner(complaints)
-	for lines.Scan() {
-		if strings.HasPrefix(lines.Text(), "up: ") {
-			go func() {
-				for lines.Scan() { // the summary
-				}
-			}()
-			return s, nil
+// failure is a measurement that cannot be made; "" is all of them.
+type failure struct {
+	measurement string
+	err         error
+}
+
+func (s *server) to(port uint16) netip.AddrPort  { return netip.AddrPortFrom(s.addr, port) }
+func (s *server) to6(port uint16) netip.AddrPort { return netip.AddrPortFrom(s.addr6, port) }
+
+func (s *server) add(name string, v float64) { s.results[name] = append(s.results[name], v) }
+
+// fail keeps why a measurement cannot be made. A server that has ended can make
+// none.
+func (s *server) fail(measurement string, err error) {
+	for _, p := range s.processes {
+		if measurement != "" && p.over() {
+			measurement, err = "", fmt.Errorf("ended during %s (%w): %w", measurement, err, p.failure())
 		}
-		fmt.Fprintln(os.Stderr, lines.Text())
 	}
-	return nil, fmt.Errorf("it did not come up: %v", s.cmd.Wait())
+	s.failures = append(s.failures, failure{measurement, err})
+}
+
+// failed reports whether a measurement has failed before.
+func (s *server) failed(measurement string) bool {
+	for _, f := range s.failures {
+		if f.measurement == measurement || f.measurement == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// await waits until the server echoes, or has ended.
+func (s *server) await() error {
+	err := error(nil)
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		err = s.client.do(func() error {
+			c, err := connect(s.to(7), 300*time.Millisecond)
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			return c.echo()
+		})
+		if err == nil {
+			return nil
+		}
+		for _, p := range s.processes {
+			if p.over() {
+				return p.failure()
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	err = fmt.Errorf("no echo within %s: %w", patience, err)
+	for _, p := range s.processes {
+		err = fmt.Errorf("%w; %w", err, p.failure())
+	}
+	return err
+}
+
+func (s *server) stop() {
+	for _, p := range s.processes {
+		p.stop()
+	}
+	s.inner.close()
+	s.client.close()
+	s.processes, s.inner, s.client = nil, nil, nil
+}
+
+// run starts a program whose time and memory count as the server's.
+func (s *server) run(cmd *exec.Cmd) error {
+	p, err := startProcess(filepath.Base(cmd.Path), cmd)
+	if err == nil {
+		s.processes = append(s.processes, p)
+	}
+	return err
+}
+
+// cpu is the processor time that the server has used so far.
+func (s *server) cpu() (total time.Duration, err error) {
+	for _, p := range s.processes {
+		d, err := p.cpu()
+		if err != nil {
+			return 0, err
+		}
+		total += d
+	}
+	return total, nil
+}
+
+// memory is the server's resident memory in bytes.
+func (s *server) memory() (total int, err error) {
+	for _, p := range s.processes {
+		n, err := p.memory()
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// device is the name of the server's interface.
+func (s *server) device() string { return "bench" + strconv.Itoa(s.number) }
+
+// launchUp starts `fivetuple up` in one of its modes.
+func (l *lab) launchUp(s *server, v variant) error {
+	return s.run(exec.Command(l.binary, "up", "-q", "--tun", s.device(), "--device", v.name, "--congestion", "reno",
+		"--addr", s.there[0].String(), "--addr", s.there[1].String(),
+		"--host-addr", s.here[0].String(), "--host-addr", s.here[1].String(), "--serve", "echo,discard,chargen,http"))
 }
 
 // launchVeth starts the kernel's TCP, served by Go code like that of the
 // services, in a namespace of its own behind a veth pair.
-func (s *server) launchVeth(here, there string) error {
-	s.cmd = again("veth " + there)
-	s.cmd.Stdout = nil
-	out, err := s.cmd.StdoutPipe()
-	if err != nil {
+func (l *lab) launchVeth(s *server, _ variant) (err error) {
+	if s.inner, err = newHolder("veth", true); err != nil {
 		return err
 	}
-	in, err := s.cmd.StdinPipe()
-	if err != nil {
-		return err
-	}
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "bench0"}, PeerName: "bench1", PeerNamespace: netlink.NsPid(s.cmd.Process.Pid)}
+	s.processes = []*process{s.inner.holder}
+	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: s.device()}, PeerName: "peer", PeerNamespace: netlink.NsPid(s.inner.pid())}
 	if err := netlink.LinkAdd(veth); err != nil {
 		return err
 	}
-	if err := giveAddress("bench0", here); err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintln(in, "the link is there"); err != nil {
-		return err
-	}
-	_, err = bufio.NewReader(out).ReadString('\n')
-	return err
+	return errors.Join(
+		s.inner.do(func() error { return configureLink("peer", s.there...) }),
+		configureLink(s.device(), s.here...),
+		s.inner.serve())
 }
 
-func giveAddress(name, addr string) error {
-	link, err := netlink.LinkByName(name)
+// launchPeer starts a stack of bench/peers, and gives Linux's end of its device
+// its addresses.
+func (l *lab) launchPeer(s *server, v variant) error {
+	err := s.run(exec.Command(filepath.Join(l.peers, "peers"), "-peer", v.name, "-tun", s.device(),
+		"-addr", s.addr.String(), "-addr", s.addr6.String()))
 	if err != nil {
 		return err
 	}
-	a, err := netlink.ParseAddr(addr)
-	if err != nil {
+	if err := s.awaitLink(s.device()); err != nil {
 		return err
 	}
-	if err := netlink.AddrAdd(link, a); err != nil {
-		return err
-	}
-	return netlink.LinkSetUp(link)
+	return configureLink(s.device(), s.here...)
 }
 
-func (s *server) stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	_ = s.cmd.Wait()
+// awaitLink waits until the server has made an interface in the calling
+// thread's namespace.
+func (s *server) awaitLink(name string) error {
+	return s.awaitThing(name, func() bool {
+		_, err := netlink.LinkByName(name)
+		return err == nil
+	})
 }
 
-// cpu is the processor time that the server has used so far.
-func (s *server) cpu() (time.Duration, error) {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(s.cmd.Process.Pid) + "/stat")
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(b), ") ")
-	words := strings.Fields(rest)
-	user, err1 := strconv.Atoi(words[11])
-	system, err2 := strconv.Atoi(words[12])
-	if err1 != nil || err2 != nil {
-		return 0, fmt.Errorf("/proc/PID/stat: %q", b)
-	}
-	return time.Duration(user+system) * 10 * time.Millisecond, nil // USER_HZ is 100 on every architecture of Go
+// awaitFile waits until the server has made a file.
+func (s *server) awaitFile(name string) error {
+	return s.awaitThing(name, func() bool {
+		_, err := os.Stat(name)
+		return err == nil
+	})
 }
 
-// serveVeth is the server behind the veth pair.
-func serveVeth() error {
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
-		return err
-	}
-	if err := giveAddress("bench1", strings.TrimPrefix(os.Getenv(roleEnv), "veth ")); err != nil {
-		return err
-	}
-	if err := useReno(); err != nil {
-		return err
-	}
-	for port, serve := range map[string]func(net.Conn){":7": echo, ":9": discard, ":19": chargen, ":80": page} {
-		l, err := net.Listen("tcp4", port)
-		if err != nil {
-			return err
+func (s *server) awaitThing(name string, there func() bool) error {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if there() {
+			return nil
 		}
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					fmt.Fprintln(os.Stderr, "tunbench: accept:", err)
-					os.Exit(1)
-				}
-				go func() {
-					serve(c)
-					_ = c.Close()
-				}()
+		for _, p := range s.processes {
+			if p.over() {
+				return p.failure()
 			}
-		}()
-	}
-	fmt.Println("ready")
-	select {}
-}
-
-// The services below do what those of `fivetuple up` do.
-
-const ioSize = 256 << 10
-
-func echo(c net.Conn) {
-	buf := make([]byte, 4096)
-	for {
-		n, err := c.Read(buf)
-		if err != nil {
-			return
-		}
-		if _, err := c.Write(buf[:n]); err != nil {
-			return
-		}
-		if n == len(buf) && n < ioSize {
-			buf = make([]byte, ioSize)
 		}
 	}
-}
-
-func discard(c net.Conn) {
-	buf := make([]byte, ioSize)
-	for {
-		if _, err := c.Read(buf); err != nil {
-			return
-		}
-	}
-}
-
-func chargen(c net.Conn) {
-	text := []byte(strings.Repeat("0123456789abcdef", ioSize/16))
-	for {
-		if _, err := c.Write(text); err != nil {
-			return
-		}
-	}
-}
-
-func page(c net.Conn) {
-	var pending []byte
-	buf := make([]byte, 4096)
-	for {
-		i := strings.Index(string(pending), "\r\n\r\n")
-		if i < 0 {
-			n, err := c.Read(buf)
-			if err != nil {
-				return
-			}
-			pending = append(pending, buf[:n]...)
-			continue
-		}
-		words := strings.Fields(string(pending[:i]))
-		pending = pending[i+4:]
-		body := fmt.Sprintf("This connection is named by five things:\n\n"+
-			"  protocol     tcp\n  local IP     %s\n  remote IP    %s\n\nYou asked for %s.\n", c.LocalAddr(), c.RemoteAddr(), words[1])
-		_, err := fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nServer: tunbench\r\nDate: %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n%s",
-			time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT"), len(body), body)
-		if err != nil {
-			return
-		}
-	}
+	return fmt.Errorf("it made no %s within %s", name, patience)
 }

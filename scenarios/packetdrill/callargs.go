@@ -78,16 +78,18 @@ func (a *callArgs) size(e Expr) int {
 	return int(n)
 }
 
-// buffer checks an argument that points to data: all data is zeros.
-func (a *callArgs) buffer(i int) {
-	switch e := a.arg(i); {
+// buffer checks an argument that points to data: all data is zeros. It reports
+// whether that is a bad pointer to data of a size.
+func (a *callArgs) buffer(i int) (bad bool) {
+	e := a.arg(i)
+	switch {
 	case e.Kind == Ellipsis || e.Kind == String || e.Kind == Concat:
-	case e.Kind == Word && e.Text == "NULL" && a.sized(i+1) == 0:
-	case e.Kind == Word && e.Text == "NULL":
-		panic(unsupported(a.line, "bad addresses", "a call of a Go program has no bad address to pass"))
+	case nowhere(e):
+		return a.sized(i+1) != 0
 	default:
 		a.bad("%s: data is written ... in scripts", e)
 	}
+	return false
 }
 
 func (a *callArgs) sized(i int) int64 {
@@ -170,13 +172,10 @@ func (a *callArgs) flags(v int64) int {
 	if v&msgEOR != 0 {
 		a.r.doubtful("MSG_EOR", "netstack does not mark the end of a record")
 	}
-	if v&msgZeroCopy != 0 {
-		panic(unsupported(a.line, "MSG_ZEROCOPY", "netstack copies what is sent"))
-	}
 	if v&msgFastOpen != 0 {
 		panic(unsupported(a.line, featureTFO, "MSG_FASTOPEN: netstack has no TCP Fast Open (RFC 7413)"))
 	}
-	return int(v &^ msgEOR)
+	return int(v &^ (msgEOR | msgZeroCopy))
 }
 
 // field is a field of a structure by its name, or by its place if it has none.

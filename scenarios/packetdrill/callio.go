@@ -3,6 +3,8 @@ package packetdrill
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"time"
 
 	"fivetuple/sockapi"
 )
@@ -11,10 +13,12 @@ import (
 
 // callRecv is read, recv and recvfrom.
 func callRecv(a *callArgs) func(p *sockapi.Proc) outcome {
-	a.buffer(1)
 	fd, n, flags := a.fd(0), a.size(a.arg(2)), 0
 	if len(a.c.Args) > 3 {
 		flags = a.flags(a.int(3))
+	}
+	if a.buffer(1) {
+		return a.faultReading(fd, flags)
 	}
 	name := a.c.Name
 	return func(p *sockapi.Proc) outcome {
@@ -24,6 +28,11 @@ func callRecv(a *callArgs) func(p *sockapi.Proc) outcome {
 		case "read":
 			b, err = p.Read(fd, n)
 		case "recv":
+			if flags&sockapi.MSG_TRUNC != 0 {
+				b = make([]byte, n)
+				whole, err := p.RecvInto(fd, b, flags) // how long it was
+				return outcome{n: int64(whole), err: err, check: func() string { return zeros(b) }}
+			}
 			b, err = p.Recv(fd, n, flags)
 		default:
 			b, _, err = p.Recvfrom(fd, n, flags)
@@ -43,11 +52,11 @@ func zeros(b []byte) string {
 
 // callSend is write, send and sendto.
 func callSend(a *callArgs) func(p *sockapi.Proc) outcome {
-	flags := 0
-	if len(a.c.Args) > 3 {
-		flags = a.flags(a.int(3))
+	asked := a.sized(3)
+	flags := a.flags(asked)
+	if a.buffer(1) {
+		return a.faultWriting(a.fd(0), flags)
 	}
-	a.buffer(1)
 	fd, data := a.fd(0), make([]byte, a.size(a.arg(2)))
 	var to netip.AddrPort
 	if a.c.Name == "sendto" {
@@ -56,13 +65,15 @@ func callSend(a *callArgs) func(p *sockapi.Proc) outcome {
 	}
 	name := a.c.Name
 	return func(p *sockapi.Proc) outcome {
-		switch name {
-		case "write":
-			return returned(p.Write(fd, data))
-		case "send":
-			return returned(p.Send(fd, data, flags))
-		}
-		return returned(p.Sendto(fd, data, flags, to))
+		return returned(a.r.transmit(p, fd, asked, len(data), func(from, end int) (int, error) {
+			switch name {
+			case "write":
+				return p.Write(fd, data[from:end])
+			case "send":
+				return p.Send(fd, data[from:end], flags)
+			}
+			return p.Sendto(fd, data[from:end], flags, to)
+		}))
 	}
 }
 
@@ -73,7 +84,25 @@ func callReadv(a *callArgs) func(p *sockapi.Proc) outcome {
 
 func callWritev(a *callArgs) func(p *sockapi.Proc) outcome {
 	fd, iov := a.fd(0), a.iovec(a.arg(1))
-	return func(p *sockapi.Proc) outcome { return returned(p.Writev(fd, iov)) }
+	return func(p *sockapi.Proc) outcome {
+		return returned(a.r.transmit(p, fd, 0, total(iov), func(from, end int) (int, error) { return p.Writev(fd, cut(iov, from, end)) }))
+	}
+}
+
+// total is the size of a message in pieces.
+func total(iov [][]byte) (n int) {
+	for _, b := range iov {
+		n += len(b)
+	}
+	return n
+}
+
+// cut is a part of a message in pieces.
+func cut(iov [][]byte, from, to int) [][]byte {
+	if from == 0 && to == total(iov) {
+		return iov
+	}
+	return [][]byte{slices.Concat(iov...)[from:to]}
 }
 
 // message reads a msghdr: its buffers, and what is to be compared.
@@ -103,6 +132,9 @@ func (a *callArgs) message(e Expr) (m *sockapi.Msg, flags *int, control []Expr) 
 }
 
 func callSendmsg(a *callArgs) func(p *sockapi.Proc) outcome {
+	if nowhere(a.arg(1)) {
+		return a.fault(a.fd(0), nil)
+	}
 	flags := a.flags(a.int(2))
 	fd := a.fd(0)
 	m, _, control := a.message(a.arg(1))
@@ -110,7 +142,14 @@ func callSendmsg(a *callArgs) func(p *sockapi.Proc) outcome {
 		m.Control = append(m.Control, sockapi.Cmsg{Level: int(a.intField(e, "cmsg_level", 0)), Type: int(a.intField(e, "cmsg_type", 1)), Value: a.cmsgInt(e)})
 	}
 	a.r.connecting = fd
-	return func(p *sockapi.Proc) outcome { return returned(p.Sendmsg(fd, m, flags)) }
+	asked := a.int(2)
+	return func(p *sockapi.Proc) outcome {
+		return returned(a.r.transmit(p, fd, asked, total(m.Iov), func(from, end int) (int, error) {
+			part := *m
+			part.Iov = cut(m.Iov, from, end)
+			return p.Sendmsg(fd, &part, flags)
+		}))
+	}
 }
 
 // cmsgInt is a control message's data, which netstack takes as a number.
@@ -123,11 +162,13 @@ func (a *callArgs) cmsgInt(e Expr) int {
 }
 
 func callRecvmsg(a *callArgs) func(p *sockapi.Proc) outcome {
+	if nowhere(a.arg(1)) {
+		return a.fault(a.fd(0), nil)
+	}
 	fd, flags := a.fd(0), a.flags(a.int(2))
 	m, wantFlags, control := a.message(a.arg(1))
 	return func(p *sockapi.Proc) outcome {
-		n, err := p.Recvmsg(fd, m, flags)
-		a.r.addINQ(p, fd, m)
+		n, err := a.r.recvmsg(p, fd, m, flags)
 		return outcome{n: int64(n), err: err, check: func() string {
 			if wantFlags != nil && *wantFlags != m.Flags {
 				return fmt.Sprintf("msg_flags: expected %#x, got %#x", *wantFlags, m.Flags)
@@ -162,6 +203,10 @@ func (a *callArgs) compareCmsg(e Expr, got sockapi.Cmsg) string {
 		if ok && a.number(f.Value) != int64(v) {
 			return fmt.Sprintf("control message: expected %s, got %d", f.Value, v)
 		}
+	case time.Duration:
+		if ok {
+			return a.compareStamp(f.Value, v)
+		}
 	case sockapi.ExtendedErr:
 		if ok {
 			return a.compareExtended(f.Value, v)
@@ -189,6 +234,7 @@ func (a *callArgs) compareExtended(e Expr, v sockapi.ExtendedErr) string {
 		case "ee_info":
 			got = int64(v.Info)
 		case "ee_data":
+			got = int64(v.Data)
 		default:
 			a.bad("field %q of sock_extended_err is not known", f.Name)
 		}
@@ -225,5 +271,11 @@ func callSendfile(a *callArgs) func(p *sockapi.Proc) outcome {
 	if e := a.arg(2); e.Kind == List || e.Kind == Number {
 		offset = int(a.number(e))
 	}
-	return func(p *sockapi.Proc) outcome { return returned(p.Sendfile(out, in, offset, n)) }
+	return func(p *sockapi.Proc) outcome {
+		sent, err := p.Sendfile(out, in, offset, n)
+		if e := a.r.emulated(out); e != nil && err == nil {
+			e.written += uint64(sent)
+		}
+		return returned(sent, err)
+	}
 }

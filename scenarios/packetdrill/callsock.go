@@ -13,10 +13,19 @@ import (
 
 func callSocket(a *callArgs) func(p *sockapi.Proc) outcome {
 	family, typ, proto := a.domain(), int(a.int(1)), int(a.int(2))
-	return func(p *sockapi.Proc) outcome { return returned(p.Socket(family, typ, proto)) }
+	return func(p *sockapi.Proc) outcome {
+		fd, err := p.Socket(family, typ, proto)
+		if err == nil && typ&0xf == sockapi.SOCK_STREAM {
+			a.r.opened(fd, nil)
+		}
+		return returned(fd, err)
+	}
 }
 
 func callBind(a *callArgs) func(p *sockapi.Proc) outcome {
+	if nowhere(a.arg(1)) {
+		return a.fault(a.fd(0), nil)
+	}
 	fd, addr := a.fd(0), a.addr(1, a.r.set.LocalIP, a.r.set.BindPort)
 	return func(p *sockapi.Proc) outcome { return zero(p.Bind(fd, addr)) }
 }
@@ -45,6 +54,7 @@ func callAccept(a *callArgs) func(p *sockapi.Proc) outcome {
 		n, peer, err := accept(fd)
 		if err == nil {
 			a.r.accepted(n, peer.Port())
+			a.r.opened(n, a.r.emulated(fd))
 		}
 		return returned(n, err)
 	}
@@ -61,6 +71,9 @@ func (r *runner) accepted(fd int, remote uint16) {
 }
 
 func callConnect(a *callArgs) func(p *sockapi.Proc) outcome {
+	if nowhere(a.arg(1)) {
+		return a.fault(a.fd(0), nil)
+	}
 	fd, addr := a.fd(0), a.addr(1, a.r.set.RemoteIP, a.r.set.ConnectPort)
 	a.r.connecting = fd
 	return func(p *sockapi.Proc) outcome { return zero(p.Connect(fd, addr)) }
@@ -72,6 +85,7 @@ func callClose(a *callArgs) func(p *sockapi.Proc) outcome {
 		err := p.Close(fd)
 		if err == nil {
 			delete(a.r.fds, script)
+			delete(a.r.emu, fd)
 		}
 		return zero(err)
 	}
@@ -109,6 +123,9 @@ func callIoctl(a *callArgs) func(p *sockapi.Proc) outcome {
 
 func callSetsockopt(a *callArgs) func(p *sockapi.Proc) outcome {
 	fd, level, num := a.fd(0), int(a.int(1)), int(a.int(2))
+	if e := a.arg(3); e.Kind == Word && nowhere(e) {
+		return a.fault(fd, nil)
+	}
 	v := a.optionValue(a.arg(3))
 	if o, ok := optionOf(level, num); ok && o.Type == sockapi.Timeval {
 		e := a.arg(3)
@@ -117,6 +134,10 @@ func callSetsockopt(a *callArgs) func(p *sockapi.Proc) outcome {
 	return func(p *sockapi.Proc) outcome {
 		if a.r.setINQ(fd, level, num, v) {
 			return outcome{}
+		}
+		if played, err := a.r.setEmulated(fd, level, num, v); played {
+			a.r.note(a.c.Args[2].String() + ": played by the runner, not by netstack")
+			return zero(err)
 		}
 		return zero(p.Setsockopt(fd, level, num, v))
 	}
@@ -146,11 +167,18 @@ func (a *callArgs) optionValue(e Expr) any {
 func callGetsockopt(a *callArgs) func(p *sockapi.Proc) outcome {
 	fd, level, num, e := a.fd(0), int(a.int(1)), int(a.int(2)), a.arg(3)
 	var want any
+	if e.Kind == Word && nowhere(e) {
+		return a.fault(fd, nil)
+	}
 	if e.Kind != Ellipsis {
 		want = a.optionValue(e)
 	}
 	return func(p *sockapi.Proc) outcome {
-		v, err := p.Getsockopt(fd, level, num)
+		v, played := a.r.getEmulated(fd, level, num)
+		var err error
+		if !played {
+			v, err = p.Getsockopt(fd, level, num)
+		}
 		return outcome{err: err, check: func() string {
 			if b, ok := v.(bool); ok {
 				v = 0

@@ -191,11 +191,8 @@ var levels = [][]string{{"or"}, {"and"}, {"==", "!=", "<=", ">=", "<", ">"}, {"|
 const compareLevel = 2
 
 func (ev *evaluator) expr(level int) value {
-	ev.depth++
+	ev.deeper()
 	defer func() { ev.depth-- }()
-	if ev.depth > 16*maxDepth {
-		ev.fail(Dialect, ev.line, "code is nested too deep")
-	}
 	if level == len(levels) {
 		return ev.unary()
 	}
@@ -221,7 +218,16 @@ func (ev *evaluator) expr(level int) value {
 	return left
 }
 
+// deeper bounds the recursion of what calls itself.
+func (ev *evaluator) deeper() {
+	if ev.depth++; ev.depth > 16*maxDepth {
+		ev.fail(Dialect, ev.line, "code is nested too deep")
+	}
+}
+
 func (ev *evaluator) unary() value {
+	ev.deeper()
+	defer func() { ev.depth-- }()
 	t := ev.tok()
 	switch {
 	case t == "not":

@@ -14,6 +14,7 @@ type ports struct{ local, remote uint16 }
 // numbers map to those on the wire.
 type conn struct {
 	ports
+	serial  int // in the order of their making
 	udp     bool
 	passive bool
 	fd      int // ours; -1: not accepted yet
@@ -22,10 +23,12 @@ type conn struct {
 	localSYN, remoteSYN   uint32 // what the script wrote in their SYN
 	haveLocal, haveRemote bool
 	answered              bool // the host has sent more than SYNs
+	reopened              bool // the script's last segment was another SYN
 	lastSeq               uint32
 	lastData, lastAck     time.Duration // when the script sent data, an ACK
 	joined                bool          // the script has sent an ACK
 	finSeen               bool          // the script has sent a FIN
+	mss, scale, maxWindow int           // of the script, for bufferSize
 
 	ts      map[uint32]uint32 // timestamps: the script's → ours
 	tsFirst [2]uint32         // the first: the script's, ours
@@ -59,6 +62,7 @@ func (r *runner) observe(packet []byte) error {
 		}
 		if c != nil {
 			c.sees(&s)
+			r.segmentSent(c, &s)
 		}
 	case s.proto == protoUDP && c == nil:
 		c = r.newConn(key)
@@ -71,8 +75,8 @@ func (r *runner) observe(packet []byte) error {
 
 // sees notes what a segment of the host says about the connection.
 func (c *conn) sees(s *segment) {
-	if s.flags&flagSYN != 0 && !c.haveLocal {
-		c.haveLocal, c.localISN = true, s.seq
+	if s.flags&flagSYN != 0 && (!c.haveLocal || c.reopened && s.seq != c.localISN) {
+		c.haveLocal, c.localISN, c.reopened = true, s.seq, false
 	}
 	if s.flags&(flagSYN|flagRST) == 0 {
 		c.answered = true
@@ -82,7 +86,8 @@ func (c *conn) sees(s *segment) {
 
 // newConn makes a connection, which becomes the one under test.
 func (r *runner) newConn(key ports) *conn {
-	c := &conn{ports: key, fd: -1, ts: make(map[uint32]uint32)}
+	r.serial++
+	c := &conn{ports: key, serial: r.serial, fd: -1, ts: make(map[uint32]uint32)}
 	r.conns[key] = c
 	r.cur = c
 	return c
@@ -172,13 +177,14 @@ func (r *runner) fillTCP(t *TCP, c *conn, s *segment) {
 	bits, _ := flagBits(t.Flags)
 	s.proto, s.flags = protoTCP, bits
 	switch {
-	case bits&flagSYN != 0 && (!c.haveRemote || !c.answered):
+	case bits&flagSYN != 0 && (!c.haveRemote || !c.answered && !(c.passive && c.joined)):
 		c.haveRemote, c.remoteISN, c.remoteSYN = true, t.Start, t.Start
 		s.seq = t.Start
 	case bits&flagSYN != 0 && t.Start == c.remoteSYN:
 		s.seq = c.remoteISN
 	default:
 		s.seq = c.remoteISN + t.Start
+		c.reopened = bits&(flagSYN|flagACK) == flagSYN
 	}
 	if t.Ack != nil {
 		s.ack = c.localISN + *t.Ack
@@ -195,6 +201,7 @@ func (r *runner) fillTCP(t *TCP, c *conn, s *segment) {
 	}
 	s.payload = make([]byte, t.Len)
 	c.noteInbound(t, bits, r.w.Now())
+	c.noteWindow(t, bits, r.set.MTU)
 	for _, o := range t.Opts {
 		s.opts = append(s.opts, r.inboundOpt(o, c))
 	}

@@ -2,6 +2,9 @@ package packetdrill
 
 import "fivetuple/sockapi"
 
+// maxErrno is the largest error number of Linux: <asm-generic/errno.h>.
+const maxErrno = 133
+
 // Flags of Linux that sockapi does not know, because netstack has nothing for
 // them: <linux/socket.h>.
 const (
@@ -21,6 +24,11 @@ var constants = func() map[string]int64 {
 	}
 	for name, v := range linuxConstants {
 		m[name] = v
+	}
+	for e := sockapi.Errno(1); e <= maxErrno; e++ {
+		if name := e.Name(); !isDigit(name[1]) {
+			m[name] = int64(e)
+		}
 	}
 	return m
 }()
@@ -44,12 +52,12 @@ var linuxConstants = map[string]int64{
 	"SOF_TIMESTAMPING_OPT_STATS": 4096,
 	"SO_EE_ORIGIN_NONE":          0, "SO_EE_ORIGIN_LOCAL": 1, "SO_EE_ORIGIN_ICMP": 2, "SO_EE_ORIGIN_ICMP6": 3,
 	"SO_EE_ORIGIN_TIMESTAMPING": 4, "SO_EE_ORIGIN_ZEROCOPY": 5, "SO_EE_CODE_ZEROCOPY_COPIED": 1,
-	"ENOMSG": 42, "EPOLL_CTL_ADD": 1, "EPOLL_CTL_DEL": 2, "EPOLL_CTL_MOD": 3,
+	"ENOMSG": 42, "EWOULDBLOCK": 11, "ENOTSUP": 95, "EPOLL_CTL_ADD": 1, "EPOLL_CTL_DEL": 2, "EPOLL_CTL_MOD": 3,
 }
 
 // constant is the number of a word; the CMSG_ words depend on the IP version.
 func (r *runner) constant(name string) (int64, bool) {
-	v6 := r.set.IPVersion == IPv6
+	v6 := r.set.IPVersion != IPv4 // of the sockets, not of the packets
 	switch name {
 	case "CMSG_LEVEL_IP":
 		if v6 {

@@ -29,11 +29,25 @@ func Parse(file string, src []byte, defines map[string]string) (s *Script, err e
 		}
 	}()
 	if len(src) > MaxSource {
-		p.fail(Dialect, 1, "the script has %d bytes: at most %d are read", len(src), MaxSource)
+		p.fail(Dialect, 1, "the script has more than %d bytes: that is no script of a person's", MaxSource)
 	}
+	p.checkText()
 	s = &Script{File: file}
 	p.script(s, defines)
 	return s, nil
+}
+
+// checkText refuses what is no text, before a byte of it is taken for a wrong
+// character of a script.
+func (p *parser) checkText() {
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		if strings.HasPrefix(p.src, mark) {
+			p.fail(Dialect, 1, "the file begins with a byte order mark: save it as UTF-8 without one")
+		}
+	}
+	if at := strings.IndexByte(p.src, 0); at >= 0 {
+		p.fail(Dialect, 1+strings.Count(p.src[:at], "\n"), "the file is no text: it has a byte 0 here")
+	}
 }
 
 type parser struct {

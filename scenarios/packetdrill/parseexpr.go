@@ -46,12 +46,16 @@ func (p *parser) list(end string) []Expr {
 
 // expr reads an expression.
 func (p *parser) expr() Expr {
-	p.depth++
+	p.deeper()
 	defer func() { p.depth-- }()
-	if p.depth > maxDepth {
+	return p.or(p.primary())
+}
+
+// deeper bounds the recursion of what calls itself.
+func (p *parser) deeper() {
+	if p.depth++; p.depth > maxDepth {
 		p.fail(Dialect, p.line, "expressions are nested more than %d deep", maxDepth)
 	}
-	return p.or(p.primary())
 }
 
 // or reads what may follow a value: |b|c.
@@ -126,7 +130,7 @@ func (p *parser) structure() Expr {
 // structField reads "value", "name=value" or "name(arg)=value". What begins like
 // a field may turn out to be a value: nothing is read twice.
 func (p *parser) structField() Field {
-	p.depth++
+	p.deeper()
 	defer func() { p.depth-- }()
 	first := p.primary()
 	if p.peek().is("=") {

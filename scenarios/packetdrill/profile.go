@@ -8,17 +8,20 @@ import (
 )
 
 // Profile is the outcomes that are expected of a set of scripts, as a text
-// file: one line a script, "diverges dir/name.pkt:23".
+// file: one line a script, "diverges dir/name.pkt:23  # reason".
 type Profile struct {
 	rows map[string]expectation
 }
 
-// expectation is a verdict, and the line of the script that it is about; 0 for
-// a pass.
+// expectation is a verdict, the line of the script that it is about (0 for a
+// pass), and why that is expected, for people: it is not compared.
 type expectation struct {
 	verdict Verdict
 	line    int
+	reason  string
 }
+
+func (e expectation) equal(o expectation) bool { return e.verdict == o.verdict && e.line == o.line }
 
 func (e expectation) String() string {
 	if e.line == 0 {
@@ -36,11 +39,12 @@ func ParseProfile(file string, src []byte) (*Profile, error) {
 			continue
 		}
 		verdict, rest, ok := strings.Cut(l, " ")
-		script := strings.TrimSpace(rest)
+		script, reason, _ := strings.Cut(rest, " #")
+		script, reason = strings.TrimSpace(script), strings.TrimSpace(reason)
 		if !ok || script == "" || !slices.Contains(Verdicts, Verdict(verdict)) {
 			return nil, fmt.Errorf("%s:%d: need a verdict (%s) and a script", file, i+1, verdictList())
 		}
-		e := expectation{verdict: Verdict(verdict)}
+		e := expectation{verdict: Verdict(verdict), reason: reason}
 		if at := strings.LastIndexByte(script, ':'); at > 0 {
 			if n, err := strconv.Atoi(script[at+1:]); err == nil {
 				script, e.line = script[:at], n
@@ -91,10 +95,33 @@ func (p *Profile) Expects(script string, v Verdict, why *Problem) string {
 	switch {
 	case !ok:
 		return NotInProfile
-	case want != got:
+	case !want.equal(got):
 		return want.String()
 	}
 	return ""
+}
+
+// Reason is what the profile says of why the outcome of a script is expected;
+// empty if it says nothing, or expects something else.
+func (p *Profile) Reason(script string, v Verdict, why *Problem) string {
+	if p == nil {
+		return ""
+	}
+	if e, ok := p.find(script); ok && e.equal(outcomeOf(v, why)) {
+		return e.reason
+	}
+	return ""
+}
+
+// KeepReasons takes over the reasons that another profile has for the same
+// outcomes: those of the profile that this one replaces.
+func (p *Profile) KeepReasons(old *Profile) {
+	for name, e := range p.rows {
+		if o, ok := old.find(name); ok && o.equal(e) {
+			e.reason = o.reason
+			p.rows[name] = e
+		}
+	}
 }
 
 // find looks a script up by its name, or by the end of its path if that is in
@@ -130,6 +157,9 @@ func (p *Profile) Format(comment string) string {
 		e := p.rows[name]
 		if e.line > 0 {
 			name = fmt.Sprintf("%s:%d", name, e.line)
+		}
+		if e.reason != "" {
+			name += "  # " + e.reason
 		}
 		fmt.Fprintf(&b, "%-11s %s\n", e.verdict, name)
 	}

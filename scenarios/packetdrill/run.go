@@ -55,7 +55,7 @@ const (
 
 // Run runs a script. What goes wrong is in the result.
 func Run(ctx context.Context, s *Script, cfg Config) *Result {
-	r := &runner{ctx: ctx, script: s, res: &Result{Events: len(s.Events)}, fds: make(map[int64]int), conns: make(map[ports]*conn), files: make(map[string]int)}
+	r := &runner{ctx: ctx, script: s, res: &Result{Events: len(s.Events)}, fds: make(map[int64]int), conns: make(map[ports]*conn), files: make(map[string]int), emu: make(map[int]*emulated)}
 	p := r.guard(func() { r.run(cfg) })
 	r.res.Verdict = Pass
 	if p != nil {
@@ -78,6 +78,7 @@ type runner struct {
 	res    *Result
 
 	w     *sim.World
+	box   *sim.Host
 	dev   *sim.Device
 	app   *sim.Caller
 	line  int           // of the event in progress
@@ -85,11 +86,13 @@ type runner struct {
 	fds   map[int64]int // the script's descriptors → ours
 	files map[string]int
 	inq   map[int]bool // our descriptors with TCP_INQ
+	emu   map[int]*emulated
 
 	sent       []observed // what the host has sent and nothing has looked at
 	conns      map[ports]*conn
 	cur        *conn // the connection under test
 	nextPort   int
+	serial     int // of the last connection
 	connecting int // our descriptor that a call connects
 	pending    []*pendingCall
 	doubt      *Problem // what may explain a difference: see doubtful
@@ -146,6 +149,9 @@ func (r *runner) run(cfg Config) {
 	if c := r.script.Init; c != nil {
 		r.command(c, true)
 	}
+	if len(r.script.Events) == 0 {
+		panic(problem(Invalid, 1, "the script has no events: there is nothing to test"))
+	}
 	r.start(cfg)
 	for i := range r.script.Events {
 		r.event(&r.script.Events[i])
@@ -182,7 +188,7 @@ func (r *runner) start(cfg Config) {
 	if err != nil {
 		panic(problem(Invalid, 1, "%v", err))
 	}
-	r.app = h.SpawnCaller("app")
+	r.box, r.app = h, h.SpawnCaller("app")
 	if cfg.Started != nil {
 		cfg.Started(r.w, r.set.RemoteIP)
 	}
@@ -192,6 +198,22 @@ func (r *runner) start(cfg Config) {
 // advance runs the world up to and including the events of time t. Timers of
 // that instant come before what the script does at it.
 func (r *runner) advance(t time.Duration) {
+	// Step by step, what is played happens at the instant of its cause.
+	for len(r.emu) > 0 {
+		next, ok := r.w.NextEvent()
+		if !ok || next > t {
+			break
+		}
+		r.step(next)
+		r.settle()
+	}
+	r.step(t)
+	if r.settle() {
+		r.step(t)
+	}
+}
+
+func (r *runner) step(t time.Duration) {
 	err := r.w.Run(r.ctx, sim.Until(t))
 	switch {
 	case err == nil:

@@ -13,6 +13,7 @@ type hostState struct {
 	tcp          stack.TCPConfig
 	values       map[string]string
 	noTimestamps bool
+	notsentLowat uint32
 }
 
 func (h *hostState) init() { h.values = make(map[string]string) }
@@ -47,7 +48,7 @@ var sysctlTable = map[string]sysctlRow{
 	"tcp_reordering":        {set: only(3, "netstack's threshold is 3"), late: true},
 	"tcp_shrink_window":     {set: only(0, "netstack does not shrink windows"), late: true},
 	"tcp_abort_on_overflow": {set: only(0, "netstack does not reset what its backlog cannot take"), late: true},
-	"tcp_notsent_lowat":     {set: only(4294967295, "netstack reports a socket writable by its whole send buffer"), late: true},
+	"tcp_notsent_lowat":     {set: func(h *hostState, n []int64) string { h.notsentLowat = uint32(n[0]); return "" }, late: true},
 	"tcp_window_scaling":    {set: only(1, "netstack always offers window scaling"), late: true},
 
 	"tcp_slow_start_after_idle":          {why: "netstack's window starts again after an idle RTO", late: true},
@@ -115,6 +116,9 @@ func (r *runner) sysctl(l shellLine, name, v string, first bool) {
 		}
 		r.host.change(l, name, v, first, func() { r.host.tcp.Congestion = v })
 		return
+	}
+	if name == "tcp_notsent_lowat" {
+		r.note("sysctl " + name + ": played by the runner, not by netstack")
 	}
 	row, ok := sysctlTable[name]
 	if !ok {

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+	"text/tabwriter"
+
+	"fivetuple/gateway"
+
+	"github.com/spf13/cobra"
+)
+
+// gatewayView is what can be seen of a gateway: [gateway.Gateway].
+type gatewayView interface {
+	Counts() gateway.Counts
+	Flows() []gateway.Flow
+}
+
+// gatewayCounts is a gateway's line of `stats` and of the summary.
+func gatewayCounts(g gatewayView) string {
+	c := g.Counts()
+	return fmt.Sprintf("gateway: %d flows open; %d tcp, %d udp, %d echo so far; %d refused, %d expired, %d beyond the limit; %d bytes out, %d in",
+		len(g.Flows()), c.TCP, c.UDP, c.Echo, c.Refused, c.Expired, c.Overflowed, c.Sent, c.Received)
+}
+
+func gatewayCommand() *cobra.Command {
+	return onSession(&cobra.Command{
+		Use:   "gateway @NAME",
+		Short: "list the flows of a live session's gateway: the five-tuple before, and the one after",
+		Long: `List the flows of a live session's gateway: each has a five-tuple inside, which
+netstack has, and one outside, which the machine has. FD is the inside socket's
+descriptor, as in ss and fds; HOSTFD is that of the fivetuple process.`,
+		Example: `  fivetuple gateway @ft0`,
+	}, func(s *liveSession, cmd *cobra.Command, _ []string) error {
+		if s.gate == nil {
+			return usagef("gateway: this session has none; `fivetuple up --gateway` has one")
+		}
+		return s.do(cmd.Context(), func() error { return writeFlows(cmd.OutOrStdout(), s.gate.Flows()) })
+	})
+}
+
+func writeFlows(w io.Writer, flows []gateway.Flow) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "Netid\tState\tInside\t\tFD\tOutside\t\tHostFD\tSent\tReceived")
+	for _, f := range flows {
+		fmt.Fprintf(t, "%s\t%s\t%s\t-> %s\t%s\t%s\t-> %s\t%s\t%d\t%d\n", f.Proto, f.State,
+			f.Client, end(f.Target), number(f.FD), orDash(f.Local), end(f.Remote), number(f.HostFD), f.Sent, f.Received)
+	}
+	return t.Flush()
+}
+
+// end is the far end of a flow: that of a ping has no port.
+func end(a netip.AddrPort) string {
+	if a.Port() == 0 {
+		return a.Addr().String()
+	}
+	return a.String()
+}
+
+func orDash(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return "-"
+	}
+	return a.String()
+}
+
+func number(fd int) string {
+	if fd < 0 {
+		return "-"
+	}
+	return strconv.Itoa(fd)
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"fivetuple/gateway"
+	"fivetuple/sim"
+	"fivetuple/tun"
+
+	"github.com/spf13/pflag"
+)
+
+// gatewayFlags is what a gateway was asked for, as it was typed.
+type gatewayFlags struct {
+	on    bool
+	maps  []string
+	flows int
+}
+
+func (g *gatewayFlags) define(f *pflag.FlagSet) {
+	f.BoolVar(&g.on, "gateway", false, "pass TCP, UDP and pings for any address on, through sockets of this machine")
+	f.StringArrayVar(&g.maps, "gateway-map", nil, "send what is for one address to another, `INSIDE=OUTSIDE`, as 10.77.0.3=127.0.0.1 or\n10.77.0.3:53=127.0.0.53:53; may be repeated. Loopback is reached in no other way")
+	f.IntVar(&g.flows, "gateway-flows", gateway.DefaultMaxFlows, "most `flows` at a time")
+}
+
+// config checks the flags; own are the addresses that the stack itself has.
+func (g *gatewayFlags) config(own []netip.Prefix) (*gateway.Config, error) {
+	if !g.on {
+		if len(g.maps) > 0 || g.flows != gateway.DefaultMaxFlows {
+			return nil, usagef("--gateway-map and --gateway-flows are for --gateway")
+		}
+		return nil, nil
+	}
+	if g.flows < 1 {
+		return nil, usagef("--gateway-flows %d: at least 1", g.flows)
+	}
+	c := &gateway.Config{MaxFlows: g.flows}
+	for _, text := range g.maps {
+		m, err := gateway.ParseMapping(text)
+		if err != nil {
+			return nil, usagef("--gateway-map %w", err)
+		}
+		if slices.ContainsFunc(own, func(p netip.Prefix) bool { return p.Addr() == m.Inside.Addr() }) {
+			return nil, usagef("--gateway-map %s: %s is the stack's own address: choose another one, as %s", text, m.Inside.Addr(), m.Inside.Addr().Next())
+		}
+		c.Map = append(c.Map, m)
+	}
+	return c, nil
+}
+
+// gatewayAddrs are the addresses of a session with a gateway that was given
+// none.
+var gatewayAddrs, gatewayHostAddrs = []string{"10.77.0.2/24", "fd77::2/64"}, []string{"10.77.0.1/24", "fd77::1/64"}
+
+// startGateway makes a gateway of the host: a process there.
+func startGateway(cfg gateway.Config, h *sim.Host) (*gateway.Gateway, error) {
+	g, err := gateway.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range h.Stack().Interfaces() {
+		if i.Name() == "lo" {
+			continue
+		}
+		if err := g.Attach(i); err != nil {
+			g.Close()
+			return nil, err
+		}
+	}
+	h.SpawnConfig(sim.SpawnConfig{Name: "gateway", Daemon: true}, g.Serve)
+	return g, nil
+}
+
+// attendGateway makes the world hear of the gateway's sockets: through the
+// device's wait, or in a goroutine until ctx is done.
+func (l *live) attendGateway(ctx context.Context) {
+	if l.gate == nil {
+		return
+	}
+	if d, ok := l.tun.(interface{ AlsoAwait(fd int) }); ok && l.built.Port {
+		d.AlsoAwait(l.gate.FD())
+		l.world.Attend(l.gate)
+		return
+	}
+	go l.gate.Feed(ctx, l.world.Post)
+}
+
+// defaultRoutes are the routes of a device behind which everything is.
+func defaultRoutes(addrs []netip.Prefix) []netip.Prefix {
+	var out []netip.Prefix
+	for _, all := range []string{"0.0.0.0/0", "::/0"} {
+		p := netip.MustParsePrefix(all)
+		if slices.ContainsFunc(addrs, func(a netip.Prefix) bool { return a.Addr().Is4() == p.Addr().Is4() }) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// openDevice makes the device and configures Linux's end of it, in the namespace
+// of --netns if there is one.
+func (l *live) openDevice() error {
+	if l.netns == "" {
+		return l.openDeviceHere(l.routesOf(&alsoDevice{hostAddrs: l.hostAddrs}))
+	}
+	var routes []netip.Prefix
+	if l.gateway != nil || l.forward {
+		routes = defaultRoutes(l.hostAddrs)
+	}
+	return inNamed(l.netns, func() error { return l.openDeviceHere(routes) })
+}
+
+func (l *live) openDeviceHere(routes []netip.Prefix) (err error) {
+	if l.tun, err = tun.Open(l.upConfig.tun); err != nil {
+		return err
+	}
+	l.devs = []tun.Device{l.tun}
+	if l.netns != "" {
+		quieten(planInterface{Name: l.tun.Name(), Addrs: l.hostAddrs})
+	}
+	return tun.Configure(l.tun.Name(), l.hostAddrs, routes, l.tun.MTU())
+}
+
+// checkGateway reads --gateway, --netns and what goes with them.
+func (c *upConfig) checkGateway(u *upFlags) (err error) {
+	c.netns = u.netns
+	if c.gateway, err = u.gateway.config(c.addrs); err != nil || c.gateway == nil {
+		return err
+	}
+	switch {
+	case u.netns == "":
+		return usagef("--gateway needs --netns NAME, the network namespace whose programs it serves: `ip netns add NAME` makes one. In the machine's own, the gateway's sockets would come back to it")
+	case u.record != "":
+		return usagef("--record cannot go with --gateway yet: what comes from the machine's sockets is not recorded")
+	}
+	return nil
+}
+
+// gatewayReady is what the line that says that the session is up has of it.
+func (c *upConfig) gatewayReady() string {
+	if c.gateway == nil {
+		return ""
+	}
+	text := fmt.Sprintf("; gateway of %s", tun.NamespacePath(c.netns))
+	for _, m := range c.gateway.Map {
+		text += fmt.Sprintf(", %s is %s", end(m.Inside), end(m.Outside))
+	}
+	return text
+}

@@ -1,0 +1,241 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"fivetuple/sockapi"
+	"fivetuple/stack"
+
+	"golang.org/x/sys/unix"
+)
+
+// Gateway is a process of the lab and the sockets of the machine that it has.
+type Gateway struct {
+	cfg   Config
+	p     *sockapi.Proc // its thread; nil before it runs
+	poll  *poller
+	ping4 bool // ping sockets may be made
+	ping6 bool
+
+	flows   map[key]flow
+	byFD    map[int32]flow           // by the machine's descriptor
+	doors   map[netip.AddrPort]*door // listeners
+	shut    []*door                  // those that nobody waits at, oldest first
+	fresh   []*held                  // arrivals that wait for the thread
+	ready   []step                   // what may make progress
+	timed   []flow                   // what may expire
+	sweep   time.Duration            // when it is looked at next
+	num     int32                    // of the last flow
+	full    bool                     // the limit was hit, and it was said
+	starved bool                     // the same for this process's descriptors
+	kept    buffers
+	bytes   []byte // what is on its way between two calls
+
+	counts Counts
+}
+
+// key names a flow: its five-tuple inside.
+type key struct {
+	proto          uint8
+	client, target netip.AddrPort
+}
+
+// step is what can make progress.
+type step interface{ step() }
+
+// flow is one connection, or what is like one.
+type flow interface {
+	step
+	common() *base
+	// arrived takes a packet that its interface has diverted, when the thread
+	// runs.
+	arrived(h *held)
+	// expires is when it ends if nothing passes; NoDeadline: never.
+	expires() time.Duration
+	// end closes its sockets.
+	end()
+}
+
+// held is a packet that waits for the thread.
+type held struct {
+	flow flow
+	pkt  stack.Packet
+	data []byte // of an echo request
+}
+
+// New makes a gateway. The error is that of epoll.
+func New(cfg Config) (*Gateway, error) {
+	if cfg.MaxFlows == 0 {
+		cfg.MaxFlows = DefaultMaxFlows
+	}
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{cfg: cfg, poll: p, flows: map[key]flow{}, byFD: map[int32]flow{}, doors: map[netip.AddrPort]*door{},
+		bytes: make([]byte, maxBuffer), sweep: sockapi.NoDeadline}
+	g.ping4, g.ping6 = canPing(netip.IPv4Unspecified(), unix.IPPROTO_ICMP), canPing(netip.IPv6Unspecified(), unix.IPPROTO_ICMPV6)
+	return g, nil
+}
+
+// Attach diverts the packets of an interface of the host that the gateway runs
+// on.
+func (g *Gateway) Attach(i *stack.Interface) error {
+	return i.Divert(func(a *stack.Arrival) stack.Ruling { return g.rule(i, a) })
+}
+
+// FD is a descriptor that is readable when Ready would find something.
+func (g *Gateway) FD() int { return g.poll.fd }
+
+// Ready implements [sim.Source].
+func (g *Gateway) Ready() bool { return g.poll.look() }
+
+// Take implements [sim.Source].
+func (g *Gateway) Take() {
+	for i := range g.poll.events[:g.poll.found] {
+		e := &g.poll.events[i]
+		f := g.byFD[e.Fd]
+		if f == nil || f.common().num != e.Pad {
+			continue // of one that has been closed meanwhile
+		}
+		f.common().events |= e.Events
+		g.queue(f)
+	}
+	g.poll.found = 0
+}
+
+// feedPoll is how often Feed looks whether it has to end.
+const feedPoll = 100 // milliseconds
+
+// Feed takes the place of the world's asking, where its loop waits for no
+// port: post hands a function to it. It returns when ctx is done.
+func (g *Gateway) Feed(ctx context.Context, post func(context.Context, func()) bool) {
+	for ctx.Err() == nil {
+		if !g.poll.wait(feedPoll) {
+			continue
+		}
+		taken := make(chan struct{})
+		if !post(ctx, func() {
+			for g.Ready() {
+				g.Take()
+			}
+			close(taken)
+		}) {
+			return
+		}
+		select {
+		case <-taken:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Serve is the gateway's process.
+func (g *Gateway) Serve(p *sockapi.Proc) error {
+	g.p = p
+	for {
+		fresh := g.fresh
+		g.fresh = nil
+		for _, h := range fresh {
+			h.flow.arrived(h)
+		}
+		ready := g.ready
+		g.ready = nil
+		for _, s := range ready {
+			if f, ok := s.(flow); ok {
+				f.common().queued = false
+			}
+			s.step()
+		}
+		if len(g.ready) > 0 {
+			p.Rest(p.Now()) // others first
+		} else if len(g.fresh) == 0 {
+			p.Rest(g.sweep)
+		}
+		g.expire()
+	}
+}
+
+// queue has a flow take a step.
+func (g *Gateway) queue(f flow) {
+	if b := f.common(); !b.queued && !b.ended {
+		b.queued = true
+		g.enqueue(f)
+	}
+}
+
+func (g *Gateway) enqueue(s step) {
+	g.ready = append(g.ready, s)
+	g.p.Rouse()
+}
+
+// hold keeps an arrival for the thread.
+func (g *Gateway) hold(f flow, a *stack.Arrival) {
+	h := &held{flow: f, pkt: a.Packet.Clone()}
+	if a.Echo {
+		h.data = a.Payload()
+	}
+	g.fresh = append(g.fresh, h)
+	g.p.Rouse()
+}
+
+// sweepEvery is how exact the end of an idle flow is.
+const sweepEvery = time.Second
+
+// expire ends the flows whose time is over.
+func (g *Gateway) expire() {
+	now := g.p.Now()
+	if g.sweep == sockapi.NoDeadline || now < g.sweep {
+		return
+	}
+	left, next := g.timed[:0], sockapi.NoDeadline
+	for _, f := range g.timed {
+		at := f.expires()
+		switch {
+		case f.common().ended || at == sockapi.NoDeadline:
+			f.common().timed = false
+			continue
+		case at <= now:
+			g.counts.Expired++
+			f.end()
+			continue
+		}
+		left = append(left, f)
+		if next == sockapi.NoDeadline || at < next {
+			next = at
+		}
+	}
+	clear(g.timed[len(left):])
+	g.timed, g.sweep = left, next
+	if next != sockapi.NoDeadline {
+		g.sweep = max(next, now+sweepEvery)
+	}
+}
+
+// time has a flow expire.
+func (g *Gateway) time(f flow) {
+	if b := f.common(); !b.timed {
+		b.timed = true
+		g.timed = append(g.timed, f)
+	}
+	if at := f.expires(); g.sweep == sockapi.NoDeadline || at < g.sweep {
+		g.sweep = at
+	}
+}
+
+// Close closes the machine's sockets. Those of the lab are its world's.
+func (g *Gateway) Close() {
+	for _, f := range g.flows {
+		if b := f.common(); b.host >= 0 {
+			unix.Close(b.host)
+			b.host = -1
+		}
+	}
+	unix.Close(g.poll.fd)
+}
+
+// mark puts a remark about a flow into the trace.
+func (g *Gateway) mark(format string, args ...any) { g.p.Mark(fmt.Sprintf(format, args...)) }
