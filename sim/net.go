@@ -20,11 +20,14 @@ type outsideNet struct {
 // process failed, and after [World.Hangup] and [World.Close]. A run that has
 // reached its limit may be followed by another one: operations wait for it.
 //
+// Its operations are inputs of the run, which [World.Record] records. In a world
+// that replays them, each Net has to be made where it was made then.
+//
 // The process is a daemon. Net itself is called by the goroutine that owns the
 // world.
 func (h *Host) Net(name string) *sockapi.Net {
 	w := h.w
-	n, main := sockapi.OutsideNet(outside{w})
+	n, main := sockapi.OutsideNet(outside{w, len(w.nets)})
 	if w.ended {
 		n.End()
 	}

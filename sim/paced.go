@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"fivetuple/sockapi"
 	"fivetuple/stack"
 )
 
@@ -32,11 +33,13 @@ type input struct {
 	any     bool // f may have done anything to any host; else it made threads ready or sent packets
 	look    bool // f changes nothing
 	packets []stack.Packet
-	line    int       // of the port, where the packets are from
-	packet  []byte    // what f injects
-	dev     *Device   // into this device
-	sweep   *Observer // looks at what it knows; changes nothing else
-	command []byte    // what f carries out
+	line    int            // of the port, where the packets are from
+	packet  []byte         // what f injects
+	dev     *Device        // into this device
+	sweep   *Observer      // looks at what it knows; changes nothing else
+	command []byte         // what f carries out
+	call    sockapi.Posted // by code outside of the world,
+	net     int            // which has this one of World.nets
 }
 
 func (w *World) post(cancel <-chan struct{}, in input) bool {
@@ -69,12 +72,15 @@ type Source interface {
 // beside a world without a port posts what happens.
 func (w *World) Attend(s Source) { w.source = s }
 
-// outside implements [sockapi.Outside].
-type outside struct{ w *World }
+// outside implements [sockapi.Outside] for one of World.nets.
+type outside struct {
+	w   *World
+	net int
+}
 
-func (o outside) Post(cancel <-chan struct{}, f func()) bool {
+func (o outside) Post(cancel <-chan struct{}, c sockapi.Posted) bool {
 	select {
-	case o.w.posts <- input{f: f}:
+	case o.w.posts <- input{call: c, net: o.net}:
 		o.w.rouse()
 		return true
 	case <-cancel:
@@ -108,6 +114,7 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 	start := time.Now().Add(-w.loop.now)
 	alarm := time.NewTimer(time.Hour)
 	defer alarm.Stop()
+	defer w.notePause()
 	defer w.endNetsAfter(ctx)
 	if w.port != nil {
 		defer context.AfterFunc(ctx, w.rouse)()
@@ -125,7 +132,7 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 			}
 			// What came may have cancelled the event: the next one may not be due.
 			if next = w.loop.peek(); next != nil && next.at <= time.Since(start) {
-				w.Step()
+				w.stepDue()
 			}
 			continue
 		}
@@ -146,6 +153,21 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 		}
 	}
 	return errors.Join(w.failed...)
+}
+
+// stepDue runs the next event. In a world without a port, whose clock waits for
+// it, it runs all events of that instant: what is taken in front of each would
+// otherwise add more of them than are run, and time would stop.
+func (w *World) stepDue() {
+	next := w.loop.peek()
+	for next != nil {
+		at := next.at // next may be scheduled again
+		w.Step()
+		next = w.loop.peek()
+		if w.port != nil || len(w.failed) > 0 || next != nil && next.at > at {
+			return
+		}
+	}
 }
 
 // takeInputs takes what waits, before an event that is due: a world that has
@@ -241,8 +263,11 @@ const maxInputs = 64
 // of them, so that what is simulated keeps its times. With a port, round trips
 // are real, and events that are late happen late.
 func (w *World) enter(start time.Time, in input) {
-	if in.look { // it must leave no mark, on the clock neither
+	switch {
+	case in.look: // it must leave no mark, on the clock neither
 		in.f()
+		return
+	case in.call != nil && w.ended: // nobody waits for it, and its buffers are somebody else's
 		return
 	}
 	now := time.Since(start)
@@ -258,6 +283,8 @@ func (w *World) enter(start time.Time, in input) {
 	}
 	w.loop.now = max(w.loop.now, now)
 	switch {
+	case in.call != nil:
+		in.call.Stamp()
 	case in.packets != nil:
 		w.lines[in.line].look(in.packets)
 	case in.dev != nil:
@@ -270,9 +297,12 @@ func (w *World) enter(start time.Time, in input) {
 // admit does what an input asks for.
 func (w *World) admit(in input) {
 	w.bus.SetCause(0)
-	if in.f == nil {
+	switch {
+	case in.call != nil:
+		in.call.Admit()
+	case in.f == nil:
 		w.lines[in.line].arrive(in.packets)
-	} else {
+	default:
 		in.f()
 		if in.any {
 			w.flushAll()

@@ -5,20 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"fivetuple/sim/record"
 	"fivetuple/stack"
 )
 
-// This file is recording and replay. All that comes from outside of a paced
+// This file is recording. All that comes from outside of a paced
 // world passes enter, or is a packet that its device refuses: these inputs, each
 // with the number of events that had run before it and the world's time, are
 // enough to run the same world again, in virtual time.
 
 // Record writes the inputs of the world's paced run to to. It is called before
-// the run. What cannot be recorded makes the run fail: a call posted by
-// [World.Post], or by code that uses a [Host.Net].
+// the run. What cannot be recorded makes the run fail: a function posted by
+// [World.Post].
 func (w *World) Record(to *record.Writer) { w.rec = to }
 
 // HandleCommands says who carries out the commands of [World.Command], when
@@ -60,6 +59,9 @@ func (w *World) note(in *input) {
 	}
 	r := record.Input{Ran: w.loop.ran, Now: w.loop.now, Line: in.line, Command: in.command}
 	switch {
+	case in.call != nil:
+		w.callText = in.call.Append(w.callText[:0])
+		r.Call, r.Net = w.callText, in.net
 	case in.packets != nil:
 		for _, p := range in.packets {
 			r.Packets = append(r.Packets, packetRecord(p))
@@ -67,13 +69,31 @@ func (w *World) note(in *input) {
 	case in.packet != nil:
 		r.Packets = []record.Packet{{Data: in.packet}}
 	case in.command == nil:
-		w.Fail(errors.New("a call from outside of the world cannot be recorded"))
+		w.Fail(errors.New("a function that was posted into the world cannot be recorded: World.Command can, and calls of a Host.Net"))
 		return
 	}
+	w.write(r)
+}
+
+// write appends to the recording. One that cannot be written ends the run.
+func (w *World) write(r record.Input) {
 	if err := w.rec.Input(r); err != nil {
 		w.Fail(fmt.Errorf("recording: %w", err))
 		w.rec = nil
 	}
+}
+
+// notePause records that a run has come to its limit or its end: where that is
+// depends on the wall clock.
+func (w *World) notePause() {
+	if w.rec == nil {
+		return
+	}
+	r := record.Input{Ran: w.loop.ran, Now: w.loop.now, Pause: record.Paused}
+	if w.ended {
+		r.Pause = record.PausedForGood
+	}
+	w.write(r)
 }
 
 // noteLost records that the device refused packets: what the world does next
@@ -83,10 +103,7 @@ func (d *Device) noteLost(n int, why error) {
 	if w.rec == nil {
 		return
 	}
-	if err := w.rec.Input(record.Input{Ran: w.loop.ran, Now: w.loop.now, Line: d.line, Lost: n, Why: why.Error()}); err != nil {
-		w.Fail(fmt.Errorf("recording: %w", err))
-		w.rec = nil
-	}
+	w.write(record.Input{Ran: w.loop.ran, Now: w.loop.now, Line: d.line, Lost: n, Why: why.Error()})
 }
 
 // sightings is what an observer has seen at one instant.
@@ -149,109 +166,4 @@ func packetOf(r record.Packet) (stack.Packet, error) {
 		}
 	}
 	return stack.NewOffloadPacket(r.Data, o), nil
-}
-
-// Replay runs a recording: this world must have been built as the recorded one
-// was, with the same devices in the same order. It returns how the recorded run ended, or
-// [record.ErrCut] if the recording ends before that: the world is at the last
-// input then. Any other error is a recording that does not fit this world.
-func (w *World) Replay(ctx context.Context, r *record.Reader, devs ...*Device) (*record.End, error) {
-	if err := w.settleAddresses(); err != nil {
-		return nil, err
-	}
-	w.resumeReady()
-	in, end, err := nextInput(r, devs)
-	for n := 1; ; n++ {
-		if err != nil {
-			return nil, err
-		}
-		if end != nil {
-			return end, w.reach(ctx, n, end.Ran, end.Now)
-		}
-		now := in
-		in, end, err = nextInput(r, devs) // what is lost on the way has to be known before
-		if err := w.reach(ctx, n, now.Ran, now.Now); err != nil {
-			return nil, err
-		}
-		if err := w.replayInput(devs[now.Line], now); err != nil {
-			return nil, fmt.Errorf("input %d: %w", n, err)
-		}
-		if len(w.failed) > 0 {
-			return nil, errors.Join(w.failed...)
-		}
-	}
-}
-
-// nextInput reads the next input that comes from outside, or the end. What a
-// device is going to refuse before that is remembered.
-func nextInput(r *record.Reader, devs []*Device) (*record.Input, *record.End, error) {
-	for {
-		in, end, err := r.Next()
-		if err != nil || end != nil {
-			return in, end, err
-		}
-		if in.Line >= len(devs) {
-			return nil, nil, fmt.Errorf("an input is of device %d, and there are %d: this is not what was recorded", in.Line+1, len(devs))
-		}
-		if in.Lost == 0 {
-			return in, nil, nil
-		}
-		d := devs[in.Line]
-		d.refuse = append(d.refuse, *in)
-	}
-}
-
-// refused reports what the device refused here when it was recorded.
-func (d *Device) refused() (n int, why error) {
-	if len(d.refuse) == 0 || d.refuse[0].Ran != d.w.loop.ran || d.refuse[0].Now != d.w.loop.now {
-		return 0, nil
-	}
-	n, why = d.refuse[0].Lost, errors.New(d.refuse[0].Why)
-	d.refuse = d.refuse[1:]
-	return n, why
-}
-
-// reach runs the events before an input.
-func (w *World) reach(ctx context.Context, n int, ran uint64, now time.Duration) error {
-	for w.loop.ran < ran {
-		if w.loop.ran&0xfff == 0 && ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if !w.Step() {
-			return fmt.Errorf("input %d: the replay has come to rest after %d events, where the recording has %d: this is not what was recorded", n, w.loop.ran, ran)
-		}
-	}
-	if w.loop.ran > ran || w.loop.now > now {
-		return fmt.Errorf("input %d: the replay is at event %d, %v, where the recording is at event %d, %v: this is not what was recorded", n, w.loop.ran, w.loop.now, ran, now)
-	}
-	w.loop.now = now
-	return nil
-}
-
-// replayInput lets a recorded input in, as enter did.
-func (w *World) replayInput(dev *Device, r *record.Input) error {
-	in := input{command: r.Command, any: true}
-	switch {
-	case r.Seen != nil:
-		return w.replaySeen(dev, r.Seen)
-	case r.Command != nil:
-		in.f = func() { _ = w.handle(r.Command) } // its error was somebody's answer
-	case dev.cfg.Port != nil:
-		for _, p := range r.Packets {
-			pkt, err := packetOf(p)
-			if err != nil {
-				return err
-			}
-			in.packets, in.line = append(in.packets, pkt), r.Line
-		}
-	default:
-		in.any = false
-		in.f = func() {
-			for _, p := range r.Packets {
-				dev.Inject(p.Data)
-			}
-		}
-	}
-	w.admit(in)
-	return nil
 }

@@ -52,6 +52,7 @@ type World struct {
 	failed    []error
 	netdb     *sockapi.Netdb
 	rec       *record.Writer // of the inputs; nil if nobody records
+	callText  []byte         // scratch of note
 	handle    func(command []byte) error
 	posts     chan input  // see RunPaced
 	port      Port        // what the loop reads and writes; nil: nothing

@@ -28,6 +28,10 @@ type Net struct {
 
 	ps   *Process
 	pool *pool // nil: for the process's own threads
+
+	made     uint64    // connections and listeners, so far
+	dialed   uint64    // dials that have begun
+	replayed *replayed // nil, unless its operations are a recording's
 }
 
 // Net is package net for the threads of this process.
@@ -64,33 +68,11 @@ func (n *Net) dial(ctx context.Context, network, address string, timeout time.Du
 	if err != nil {
 		return fail(nil, err)
 	}
-	lim := &limit{at: NoDeadline}
-	var c *conn
-	tried := addrs[0]
-	err = n.doContext(ctx, lim, func(p *Proc) (err error) {
-		if timeout > 0 {
-			lim.at = p.Now() + timeout
-		}
-		lim.enter(p)
-		defer lim.leave(p)
-		for i, a := range addrs {
-			var e error
-			if c, e = n.connect(p, nw, a); e == nil {
-				return nil
-			}
-			if i == 0 {
-				err = e
-			}
-			if lim.passed(p.Now()) {
-				break
-			}
-		}
-		return err
-	}, func() { _ = c.Close() })
-	if err != nil {
-		return fail(nw.addr(tried), err)
+	o := &operation{Op: opDial, Network: network, Addrs: addrs, Time: max(timeout, 0), limit: limit{at: NoDeadline}}
+	if err := n.doContext(ctx, o); err != nil {
+		return fail(nw.addr(addrs[0]), err)
 	}
-	return nw.wrap(c), nil
+	return nw.wrap(o.made), nil
 }
 
 // connect makes a connected socket.
@@ -128,6 +110,11 @@ func (n *Net) newConn(p *Proc, nw network, fd int, peer netip.AddrPort) (*conn, 
 func (n *Net) conn(nw network, fd int, local netip.AddrPort) *conn {
 	c := &conn{n: n, network: nw, fd: fd, laddr: nw.addr(local)}
 	c.in.at, c.out.at = NoDeadline, NoDeadline
+	n.made++
+	c.number = n.made
+	if n.replayed != nil {
+		n.replayed.conns[c.number] = c
+	}
 	return c
 }
 
@@ -168,14 +155,11 @@ func (n *Net) listen(ctx context.Context, network, address string, typ int) (c *
 	if nw.typ != typ {
 		return fail(nw.addr(at), &net.AddrError{Err: "unexpected address type", Addr: address})
 	}
-	err = n.do(func(p *Proc) error {
-		c, err = n.passive(p, nw, at)
-		return err
-	})
-	if err != nil {
+	o := &operation{Op: opListen, Network: network, Addrs: []netip.AddrPort{at}}
+	if err := n.do(o); err != nil {
 		return fail(nw.addr(at), err)
 	}
-	return c, nil
+	return o.made, nil
 }
 
 // passive makes a socket that is bound, and listens if it is one for streams.
@@ -219,21 +203,12 @@ var _ net.Listener = (*TCPListener)(nil)
 
 // Accept waits for a connection: a [*TCPConn].
 func (l *TCPListener) Accept() (net.Conn, error) {
-	var got *conn
-	_, err := l.c.do(&l.c.in, func(p *Proc) (int, error) {
-		fd, peer, err := p.Accept(l.c.fd)
-		if err != nil {
-			return 0, err
-		}
-		if got, err = l.c.n.newConn(p, l.c.network, fd, peer); err != nil {
-			_ = p.Close(fd)
-		}
-		return 0, err
-	})
+	o := operation{Op: opAccept}
+	_, err := l.c.do(&o)
 	if err != nil {
 		return nil, &net.OpError{Op: "accept", Net: l.c.network.name, Addr: l.c.laddr, Err: err}
 	}
-	return &TCPConn{got}, nil
+	return &TCPConn{o.made}, nil
 }
 
 // Close ends the listener, and the Accepts that wait.

@@ -9,10 +9,10 @@ import (
 // Outside is how goroutines reach a world that another one runs. Any goroutine
 // may call its methods.
 type Outside interface {
-	// Post hands f to the goroutine that runs the world. It blocks while too
-	// many are waiting, and reports false, without running f, once cancel is
-	// closed or the world's run is over. f wakes threads and does no more.
-	Post(cancel <-chan struct{}, f func()) bool
+	// Post hands a call to the goroutine that runs the world. It blocks while too
+	// many are waiting, and reports false, without the call being made, once
+	// cancel is closed or the world's run is over.
+	Post(cancel <-chan struct{}, c Posted) bool
 	// Over is closed when no thread will run any more.
 	Over() <-chan struct{}
 	// Now is the wall-clock time.
@@ -22,35 +22,41 @@ type Outside interface {
 	At(t time.Time) time.Duration
 }
 
-// job is an operation for a thread of a process.
-type job struct {
-	run  func(*Proc)
-	done chan struct{} // closed when run has returned
+// Posted is a call on its way into the world, as data. The world's goroutine
+// calls its methods, in this order.
+type Posted interface {
+	// Stamp turns what depends on the wall clock into the world's time.
+	Stamp()
+	// Append writes the call as [Net.Replay] reads it.
+	Append(b []byte) []byte
+	// Admit lets the call in: threads become ready, and nothing else happens.
+	Admit()
 }
 
-// worker is a thread that makes one job after the other.
+// worker is a thread that carries out one operation after the other.
 type worker struct {
-	p   *Proc
-	job *job // nil: it is idle
+	p  *Proc
+	op *operation // nil: it is idle
 }
 
-// pool makes jobs from outside on threads of one process, as many as there are
-// jobs at a time. All but outside belongs to the world's goroutine.
+// pool carries out operations from outside on threads of one process, as many as
+// there are operations at a time. All but outside belongs to the world's
+// goroutine.
 type pool struct {
 	outside Outside
 	main    *Proc // starts the others
-	queue   []*job
+	queue   []*operation
 	idle    []*worker
 	ended   bool
 }
 
-// serve is the process's first thread. It starts a worker for each job that
+// serve is the process's first thread. It starts a worker for each operation that
 // found none idle: they are its threads, and daemons as it is.
 func (o *pool) serve(p *Proc) error {
 	o.main = p
 	for {
-		for _, j := range o.queue {
-			p.Go(func(t *Proc) error { return o.work(&worker{t, j}) })
+		for _, op := range o.queue {
+			p.Go(func(t *Proc) error { return o.work(&worker{t, op}) })
 		}
 		o.queue = nil
 		p.parker.Park(NoDeadline)
@@ -59,53 +65,51 @@ func (o *pool) serve(p *Proc) error {
 
 func (o *pool) work(w *worker) error {
 	for {
-		w.job.run(w.p)
-		close(w.job.done)
-		w.job = nil
+		w.op.make(w.p)
+		w.op.end()
+		w.op = nil
 		o.idle = append(o.idle, w)
-		for w.job == nil {
+		for w.op == nil {
 			w.p.parker.Park(NoDeadline)
 		}
 	}
 }
 
-// take gives a job to a thread.
-func (o *pool) take(j *job) {
+// take gives an operation to a thread.
+func (o *pool) take(op *operation) {
 	switch n := len(o.idle); {
 	case o.ended:
 	case n > 0:
 		w := o.idle[n-1]
 		o.idle = o.idle[:n-1]
-		w.job = j
+		w.op = op
 		w.p.parker.Wake()
 	default:
-		o.queue = append(o.queue, j)
+		o.queue = append(o.queue, op)
 		if o.main != nil {
 			o.main.parker.Wake()
 		}
 	}
 }
 
-// start posts a job; nil: it never runs.
-func (o *pool) start(cancel <-chan struct{}, run func(*Proc)) *job {
-	j := &job{run: run, done: make(chan struct{})}
-	if !o.outside.Post(cancel, func() { o.take(j) }) {
-		return nil
-	}
-	return j
+// start posts an operation that somebody waits for; false: it is never carried
+// out.
+func (n *Net) start(cancel <-chan struct{}, op *operation) bool {
+	op.n, op.done = n, make(chan struct{})
+	return n.pool.outside.Post(cancel, op)
 }
 
-// wait waits for a job's end and reports whether it came. After false, no
-// thread touches what the job refers to: threads are gone before Over is
+// wait waits for an operation's end and reports whether it came. After false, no
+// thread touches what the operation refers to: threads are gone before Over is
 // closed.
-func (o *pool) wait(j *job) bool {
+func (n *Net) wait(op *operation) bool {
 	select {
-	case <-j.done:
+	case <-op.done:
 		return true
-	case <-o.outside.Over():
+	case <-n.pool.outside.Over():
 	}
 	select {
-	case <-j.done:
+	case <-op.done:
 		return true
 	default:
 		return false
@@ -126,21 +130,23 @@ func OutsideNet(o Outside) (n *Net, main func(*Proc) error) {
 // the process's threads are gone, before it closes [Outside.Over].
 func (n *Net) End() { n.pool.ended = true }
 
-// do runs fn on a thread of the process: the one that is running, or one of the
-// pool. It fails with net.ErrClosed when the world's run is over.
-func (n *Net) do(fn func(*Proc) error) (err error) {
+// do carries out an operation on a thread of the process: the one that is
+// running, or one of the pool. It fails with net.ErrClosed when the world's run is
+// over.
+func (n *Net) do(op *operation) error {
 	if n.pool == nil {
 		p, err := n.running()
 		if err != nil {
 			return err
 		}
-		return fn(p)
+		op.n = n
+		op.make(p)
+		return op.err
 	}
-	j := n.pool.start(nil, func(p *Proc) { err = fn(p) })
-	if j == nil || !n.pool.wait(j) {
+	if !n.start(nil, op) || !n.wait(op) {
 		return net.ErrClosed
 	}
-	return err
+	return op.err
 }
 
 // running is the calling thread.
@@ -152,49 +158,49 @@ func (n *Net) running() (*Proc, error) {
 	return p, nil
 }
 
-// control runs fn where limits may be moved.
-func (n *Net) control(fn func()) error {
+// control carries out an operation that moves limits.
+func (n *Net) control(op *operation) error {
+	op.n = n
 	if n.pool == nil {
-		fn()
+		op.Stamp()
+		op.move()
 		return nil
 	}
-	if !n.pool.outside.Post(nil, fn) {
+	if !n.pool.outside.Post(nil, op) {
 		return net.ErrClosed
 	}
 	return nil
 }
 
-// doContext is do for an operation that lim limits and ctx cancels. Nobody
-// waits for one that was cancelled: undo then gets what it has made.
-func (n *Net) doContext(ctx context.Context, lim *limit, fn func(*Proc) error, undo func()) error {
+// doContext is do for a dial, which ctx cancels. Nobody waits for one that was
+// cancelled: the connection that it makes nevertheless is closed.
+func (n *Net) doContext(ctx context.Context, op *operation) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if n.pool == nil {
-		return n.do(fn)
+		return n.do(op)
 	}
-	var result error
-	j := n.pool.start(ctx.Done(), func(p *Proc) { result = fn(p) })
-	if j == nil {
+	if !n.start(ctx.Done(), op) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		return net.ErrClosed
 	}
 	select {
-	case <-j.done:
-		return result
+	case <-op.done:
+		return op.err
 	case <-n.pool.outside.Over():
-		if !n.pool.wait(j) {
+		if !n.wait(op) {
 			return net.ErrClosed
 		}
-		return result
+		return op.err
 	case <-ctx.Done():
 	}
 	go func() {
-		_ = n.control(func() { lim.set(0) })
-		if n.pool.wait(j) && result == nil {
-			undo()
+		_ = n.control(&operation{Op: opCancel, dial: op})
+		if n.wait(op) && op.err == nil {
+			_ = op.made.Close()
 		}
 	}()
 	return ctx.Err()

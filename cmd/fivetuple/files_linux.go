@@ -46,7 +46,7 @@ func (l *live) serveFiles(ctx context.Context, n *sockapi.Net, ready func()) {
 	}
 	failed := func(err error) {
 		if err != nil && !errors.Is(err, net.ErrClosed) {
-			l.world.Post(ctx, func() { l.world.Fail(fmt.Errorf("files: %w", err)) })
+			l.world.Look(ctx, func() { l.world.Fail(fmt.Errorf("files: %w", err)) })
 		}
 	}
 	for _, a := range l.filesAddrs() {
@@ -57,7 +57,7 @@ func (l *live) serveFiles(ctx context.Context, n *sockapi.Net, ready func()) {
 		}
 		go func() { failed(server.Serve(listener)) }()
 	}
-	l.world.Post(ctx, ready)
+	l.world.Look(ctx, ready)
 }
 
 // filesAddrs are the addresses that the file server listens at: all, or each of

@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"time"
 
 	"fivetuple/gateway"
 	"fivetuple/scenarios/star"
 	"fivetuple/sim"
-	"fivetuple/trace"
 	"fivetuple/trace/ladder"
 	"fivetuple/trace/table"
 	"fivetuple/tun"
@@ -64,7 +62,8 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 	}
 	l.built = liveConfig{Host: l.name, Addrs: l.addrs, HostAddrs: l.hostAddrs, Device: l.tun.Name(), MTU: l.tun.MTU(),
 		Port: dc.Port != nil, Offload: l.tun.Offloads(), Ethernet: l.tun.Ethernet(), Congestion: l.congestion,
-		Out: l.netemOut, In: l.netemIn, Gateway: l.gateway != nil, Forward: l.forward}
+		Out: l.netemOut, In: l.netemIn, Gateway: l.gateway != nil, Forward: l.forward,
+		Files: l.files != "", Script: sourceOf(l.script)}
 	for i, a := range l.upConfig.also {
 		l.built.Also = append(l.built.Also, liveDevice{Device: l.devs[i+1].Name(), Peer: peerName(a.netns), Addrs: a.addrs,
 			HostAddrs: a.hostAddrs, Offload: l.devs[i+1].Offloads()})
@@ -95,12 +94,23 @@ func (l *live) beginRecording() error {
 	if l.record == "" {
 		return nil
 	}
-	f, err := l.out.create("--record", l.record)
+	f, err := createRecording(l.out, l.record)
 	if err != nil {
 		return err
 	}
-	l.rec, err = newRecorder(f, l.world, l.built)
-	return err
+	if l.rec, err = newRecorder(f, l.seed, l.world.Epoch(), l.built); err != nil {
+		return err
+	}
+	l.world.Bus().Attach(l.rec.dig)
+	l.world.Record(l.rec.w)
+	return nil
+}
+
+// endRecording writes how the run ended.
+func (l *live) endRecording(reason string) error {
+	l.world.Bus().Detach(l.rec.dig)
+	l.world.Record(nil)
+	return l.rec.end(l.world, reason)
 }
 
 // observe attaches the outputs.
@@ -129,50 +139,11 @@ func (l *live) run(ctx context.Context) error {
 	if l.script == nil {
 		return l.world.RunPaced(ctx, sim.Forever)
 	}
-	_, err := l.script.Run(ctx, star.Config{Seed: l.seed, World: l.world, Run: l.runScript, Print: func(line string) {
+	s := scripted{l.world, l.host, l.world.RunPaced}
+	_, err := l.script.Run(ctx, star.Config{Seed: l.seed, World: l.world, Run: s.run, Print: func(line string) {
 		fmt.Fprintln(os.Stderr, line)
 	}})
 	return err
-}
-
-// runScript is run() of a scenario.
-func (l *live) runScript(ctx context.Context, limit sim.Limit) error {
-	err := l.world.RunPaced(ctx, limit)
-	if err == nil && limit == sim.UntilQuiet {
-		err = l.windDown(ctx)
-	}
-	if err == nil {
-		err = context.Cause(ctx)
-	}
-	return err
-}
-
-// Connections that are closed in both directions end within a round trip or
-// two. One whose peer does not close is left after the last of these steps.
-const (
-	windDownStep  = 10 * time.Millisecond
-	windDownSteps = 100
-)
-
-// windDown lets the connections close that the processes have left behind.
-func (l *live) windDown(ctx context.Context) error {
-	for range windDownSteps {
-		if !slices.ContainsFunc(l.host.Sockets(), closing) || ctx.Err() != nil {
-			return nil
-		}
-		if err := l.world.RunPaced(ctx, sim.Until(l.world.Now()+windDownStep)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func closing(s trace.Socket) bool {
-	switch s.State {
-	case trace.FinWait1, trace.FinWait2, trace.Closing, trace.LastAck:
-		return true
-	}
-	return false
 }
 
 // readDevice posts every packet from the device to the world, which does not
@@ -183,7 +154,7 @@ func (l *live) readDevice(ctx context.Context) {
 		n, err := l.tun.Read(buf)
 		if err != nil {
 			if !errors.Is(err, os.ErrClosed) {
-				l.world.Post(ctx, func() { l.world.Fail(err) })
+				l.world.Look(ctx, func() { l.world.Fail(err) })
 			}
 			return
 		}
@@ -218,7 +189,7 @@ func (l *live) flush() {
 		_ = f.Flush()
 	}
 	if l.rec != nil {
-		_ = l.rec.w.Flush()
+		_ = l.rec.flush()
 	}
 }
 

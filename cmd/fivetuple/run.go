@@ -28,6 +28,7 @@ func (b *bounds) flags(cmd *cobra.Command) {
 func runCommand() *cobra.Command {
 	var o outputs
 	var b bounds
+	recording := ""
 	cmd := &cobra.Command{
 		Use:   "run NAME|FILE.star|FILE.pkt",
 		Short: "run a scenario in virtual time and show its ladder",
@@ -39,7 +40,7 @@ SIGINT (SIGTERM) ended the run. Every file is valid in every case.`,
 		Example: `  fivetuple run handshake
   fivetuple run handshake --seed 7 --pcap h.pcapng --jsonl h.jsonl --ladder h.txt
   fivetuple run handshake --pcap - | wireshark -k -i -
-  fivetuple run ./mine.star
+  fivetuple run ./mine.star --record mine.ft ; fivetuple replay mine.ft
   fivetuple run ./mine.pkt`,
 		Args: exactly(1, "one scenario: a name from `fivetuple list`, or a path to a .star file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -47,7 +48,7 @@ SIGINT (SIGTERM) ended the run. Every file is valid in every case.`,
 				return err
 			}
 			if strings.HasSuffix(args[0], pktExtension) {
-				return runPkt(cmd, args[0], b, &o)
+				return runPktFile(cmd, args[0], b, &o, recording)
 			}
 			s, err := load(args[0])
 			if err != nil {
@@ -56,28 +57,38 @@ SIGINT (SIGTERM) ended the run. Every file is valid in every case.`,
 			if isPath(args[0]) {
 				o.protect("the scenario", args[0])
 			}
-			return runScenario(cmd, s, b, &o)
+			w, err := recordRun(cmd.Context(), &o, recording, kindStar, *sourceOf(s), b)
+			if err != nil {
+				return err
+			}
+			print := func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) }
+			return errors.Join(runScenario(cmd, s, b, &o, print, w))
 		},
 	}
 	b.flags(cmd)
 	o.flags(cmd)
+	cmd.Flags().StringVar(&recording, "record", "", "write the scenario and checksums of its trace to this `file`, for fivetuple replay")
 	cmd.Flags().BoolVar(&o.ss, "ss", false, "show every host's sockets at the end, as `ss -atunpi` does")
 	return cmd
 }
 
-// runScenario runs a scenario in virtual time with all its outputs.
-func runScenario(cmd *cobra.Command, s *star.Scenario, b bounds, o *outputs) error {
+// runScenario runs a scenario in virtual time with all its outputs, which it
+// closes. Errors of the run and of the outputs are apart.
+func runScenario(cmd *cobra.Command, s *star.Scenario, b bounds, o *outputs, print func(string), wit *witness) (runErr, outErr error) {
 	if err := o.open(s.Name, b.seed, stack.Epoch); err != nil {
-		return err
+		return nil, err
 	}
 	text, err := o.ladderWriter(cmd.OutOrStdout())
 	if err != nil {
-		return err
+		return nil, err
+	}
+	sinks := o.sinks
+	if wit != nil {
+		sinks = append(sinks, wit.dig)
 	}
 	var lad *ladder.Ladder
 	result, runErr := s.Run(cmd.Context(), star.Config{
-		Seed: b.seed, MaxEvents: b.maxEvents, MaxSteps: b.maxSteps, Sinks: o.sinks,
-		Print: func(line string) { fmt.Fprintln(cmd.ErrOrStderr(), line) },
+		Seed: b.seed, MaxEvents: b.maxEvents, MaxSteps: b.maxSteps, Sinks: sinks, Print: print,
 		Started: func(w *sim.World) {
 			if text != nil {
 				lad = o.newLadder(text, w, s.Name, s.Claim, false)
@@ -88,6 +99,7 @@ func runScenario(cmd *cobra.Command, s *star.Scenario, b bounds, o *outputs) err
 	if runErr != nil && !result.Ran {
 		runErr = usageError{runErr}
 	}
+	witErr := wit.end(result.World, runErr)
 	var tables bytes.Buffer
 	if lad != nil {
 		writeTables(&tables, result.World, o.ascii)
@@ -100,7 +112,7 @@ func runScenario(cmd *cobra.Command, s *star.Scenario, b bounds, o *outputs) err
 		fmt.Fprintf(text, "\n%s%s\n", tables.String(), lad.Footer())
 	}
 	result.World.Close()
-	return errors.Join(runErr, o.close(sinkErr))
+	return runErr, errors.Join(witErr, o.close(sinkErr))
 }
 
 // writeSockets writes what ss -atunpi would show on each host.

@@ -114,7 +114,7 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringVar(&u.loss, "loss", "", "the same as --netem \"loss `PERCENT`\", as 1%")
 	f.StringVar(&u.rate, "rate", "", "the same as --netem \"rate `RATE`\", as 10mbit")
 	f.StringVar(&u.user, "user", "", "become this `user`, a name or a number, when device and files are open")
-	f.StringVar(&u.record, "record", "", "write all inputs to this `file`, for fivetuple replay")
+	f.StringVar(&u.record, "record", "", "write all inputs to this `file`, for fivetuple replay: what --files sends is in it")
 	f.StringVar(&u.control, "control", "", "`name` of the session, for ss @NAME, trace @NAME and so on (that of the device), or a path")
 	f.StringVar(&u.name, "host", "lab", "`name` of the host in the trace")
 	f.Uint64Var(&u.seed, "seed", 1, "decides every random choice of the stack")
@@ -161,9 +161,6 @@ func (u *upFlags) check() (c *upConfig, err error) {
 	}
 	if err := checkFiles(u.files); err != nil {
 		return nil, err
-	}
-	if u.record != "" && (u.scenario != "" || u.files != "") {
-		return nil, usagef("--record cannot go with --scenario or --files yet: calls of other goroutines are not recorded; --serve can")
 	}
 	if c.netemOut, c.netemIn, err = readNetem(u.netem); err != nil {
 		return nil, err
@@ -313,7 +310,7 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	if c.files == "" {
 		l.world.At(0, ready) // services are bound by then: processes run before the first event
 	} else {
-		go l.serveFiles(ctx, l.host.Net("files"), ready)
+		go l.serveFiles(ctx, l.host.Net(filesName), ready)
 	}
 	if c.tun.Mode == tun.Water {
 		go l.readDevice(ctx)
@@ -326,7 +323,7 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	err = l.run(ctx)
 	c.diag.end()
 	if l.rec != nil {
-		err = errors.Join(err, l.rec.end(l.world, endReason(ctx, err)))
+		err = errors.Join(err, l.endRecording(endReason(ctx, err)))
 	}
 	l.summary(cmd.ErrOrStderr())
 	return err

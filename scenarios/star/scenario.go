@@ -27,8 +27,13 @@ type Scenario struct {
 	Doc string
 
 	path string
+	text []byte
 	file *syntax.File
 }
+
+// Source is what [Parse] made the scenario of. There are no other files: a
+// script loads none.
+func (s *Scenario) Source() (path string, text []byte) { return s.path, s.text }
 
 // DefaultMaxSteps bounds a script and each of its processes: more Starlark
 // steps than a minute's worth.
@@ -94,7 +99,7 @@ func Parse(path string, src []byte) (*Scenario, error) {
 		return nil, fmt.Errorf(`%s:%d: a scenario starts with its claim: """One sentence that this scenario proves."""`, path, line)
 	}
 	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
-	return &Scenario{Name: name, Claim: claim, Doc: doc, path: path, file: f}, nil
+	return &Scenario{Name: name, Claim: claim, Doc: doc, path: path, text: src, file: f}, nil
 }
 
 // docstring is the string expression that a file begins with.

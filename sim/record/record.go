@@ -18,7 +18,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"io"
 	"time"
@@ -40,6 +39,10 @@ const (
 	kindCommand = 'C'
 	kindLost    = 'L'
 	kindSeen    = 'S'
+	kindCall    = 'O' // of code outside of the world
+	kindPause   = 'R'
+	kindSums    = 'X'
+	kindMore    = 'M' // the beginning of the next record's body, which is too long for one
 	kindEnd     = 'E'
 
 	// ofLine makes a kind its lower-case letter: the body then has the number of a
@@ -58,7 +61,7 @@ type Header struct {
 }
 
 // Input is what came from outside of the world at one instant: packets, a
-// command, or what was seen there.
+// command, a posted call, or what was seen there.
 type Input struct {
 	// Ran is how many events the loop had run before it, Now the world's time
 	// at which it was let in: together they place it exactly.
@@ -77,7 +80,21 @@ type Input struct {
 	// Seen is what a kernel outside of the world said of its connections, as
 	// the recorder wrote it.
 	Seen []byte
+	// Call is a socket call that a goroutine outside of the world posted, as
+	// sockapi writes it, and Net the number of the process that it is for, from
+	// 0 in the order in which they were made.
+	Call []byte
+	Net  int
+	// Pause is not 0 where a run came to its limit, or to its end: [Paused] or
+	// [PausedForGood].
+	Pause int
 }
+
+// What a run that has come to its limit leaves.
+const (
+	Paused        = 1 // code outside of the world waits for the next run
+	PausedForGood = 2 // it was let go: there is none
+)
 
 // Packet is a packet, and what the device said of its checksums and segments.
 type Packet struct {
@@ -168,6 +185,13 @@ func (w *Writer) Input(in Input) error {
 	case in.Seen != nil:
 		w.buf = append(w.buf, in.Seen...)
 		w.record(kindSeen|of, w.buf)
+	case in.Call != nil:
+		w.buf = binary.AppendUvarint(w.buf, uint64(in.Net))
+		w.buf = append(w.buf, in.Call...)
+		w.record(kindCall, w.parts())
+	case in.Pause != 0:
+		w.buf = binary.AppendUvarint(w.buf, uint64(in.Pause))
+		w.record(kindPause, w.buf)
 	case in.Lost > 0:
 		w.buf = binary.AppendUvarint(w.buf, uint64(in.Lost))
 		w.buf = append(w.buf, in.Why...)
@@ -180,6 +204,24 @@ func (w *Writer) Input(in Input) error {
 		w.record(kindPackets|of, w.buf)
 	}
 	return w.err
+}
+
+// Sums appends checksums of events of the trace, 4 bytes each, in order: a replay
+// finds the first event that differs by them. They are no inputs.
+func (w *Writer) Sums(sums []byte) error {
+	w.record(kindSums, sums)
+	return w.err
+}
+
+// parts writes all of buf but its end, which it returns, where one record would
+// be too long.
+func (w *Writer) parts() []byte {
+	b := w.buf
+	for len(b) > maxRecord/2 {
+		w.record(kindMore, b[:maxRecord/2])
+		b = b[maxRecord/2:]
+	}
+	return b
 }
 
 // End appends the end, and flushes.
@@ -198,174 +240,4 @@ func (w *Writer) Flush() error {
 		w.err = w.w.Flush()
 	}
 	return w.err
-}
-
-// ErrCut is what a reader returns at the end of a recording that was not ended:
-// its writer was killed, or its disk was full. All before it is good.
-var ErrCut = errors.New("the recording ends here without an end: its run was cut off")
-
-// CorruptError is a recording that was changed.
-type CorruptError struct {
-	Record int   // number of the record, the header is 0
-	Offset int64 // where it begins in the file, bytes
-	Reason string
-}
-
-func (e *CorruptError) Error() string {
-	return fmt.Sprintf("record %d, at byte %d: %s", e.Record, e.Offset, e.Reason)
-}
-
-// Reader reads a recording.
-type Reader struct {
-	// Header is what was run.
-	Header Header
-	r      *bufio.Reader
-	n      uint32
-	at     int64
-	ran    uint64
-	now    time.Duration
-	ended  bool
-}
-
-// NewReader reads the beginning of a recording.
-func NewReader(r io.Reader) (*Reader, error) {
-	in := &Reader{r: bufio.NewReaderSize(r, 1<<16), at: int64(len(magic))}
-	got := make([]byte, len(magic))
-	_, err := io.ReadFull(in.r, got)
-	switch short := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF); {
-	case err != nil && !short:
-		return nil, err // it could not be read
-	case short || string(got) != magic:
-		return nil, errors.New("this is no recording of fivetuple's, or of another version: `fivetuple up --record FILE` writes one")
-	}
-	kind, body, err := in.record()
-	if err != nil {
-		return nil, err
-	}
-	if kind != kindHeader {
-		return nil, &CorruptError{0, in.at, "it is no header"}
-	}
-	if err := json.Unmarshal(body, &in.Header); err != nil {
-		return nil, &CorruptError{0, in.at, err.Error()}
-	}
-	return in, nil
-}
-
-// record reads the next record. A file that ends in the middle of one gives
-// ErrCut, one that was changed a CorruptError.
-func (r *Reader) record() (kind byte, body []byte, err error) {
-	start := r.at
-	corrupt := func(reason string) error { return &CorruptError{int(r.n), start, reason} }
-	size, err := binary.ReadUvarint(counted{r})
-	switch {
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return 0, nil, ErrCut
-	case err != nil:
-		return 0, nil, corrupt(err.Error())
-	case size == 0 || size > maxRecord:
-		return 0, nil, corrupt(fmt.Sprintf("its length cannot be %d", size))
-	}
-	buf := make([]byte, size+4)
-	n, err := io.ReadFull(r.r, buf)
-	r.at += int64(n)
-	if err != nil {
-		return 0, nil, ErrCut
-	}
-	record := buf[:size]
-	if got, want := checksum(r.n, record), binary.BigEndian.Uint32(buf[size:]); got != want {
-		return 0, nil, corrupt(fmt.Sprintf("its checksum is %08x, and should be %08x: the file was changed", got, want))
-	}
-	r.n++
-	return record[0], record[1:], nil
-}
-
-// counted reads bytes and counts them.
-type counted struct{ r *Reader }
-
-func (c counted) ReadByte() (byte, error) {
-	b, err := c.r.r.ReadByte()
-	if err == nil {
-		c.r.at++
-	}
-	return b, err
-}
-
-// Next reads the next input, or the end: one of the two is not nil. After the
-// end it returns io.EOF.
-func (r *Reader) Next() (*Input, *End, error) {
-	if r.ended {
-		return nil, nil, io.EOF
-	}
-	start := r.at
-	kind, body, err := r.record()
-	if err != nil {
-		return nil, nil, err
-	}
-	f := fields{b: body}
-	r.ran += f.uvarint()
-	r.now += time.Duration(f.uvarint())
-	in := &Input{Ran: r.ran, Now: r.now}
-	if kind&ofLine != 0 {
-		in.Line = int(min(f.uvarint(), maxLine))
-		kind &^= ofLine
-	}
-	switch kind {
-	case kindPackets:
-		for len(f.b) > 0 && !f.bad {
-			in.Packets = append(in.Packets, Packet{Meta: f.bytes(), Data: f.bytes()})
-		}
-	case kindCommand:
-		in.Command = f.b
-	case kindSeen:
-		in.Seen = f.b
-	case kindLost:
-		in.Lost = int(f.uvarint())
-		in.Why = string(f.b)
-	case kindEnd:
-		e := &End{Ran: r.ran, Now: r.now, Events: f.uvarint()}
-		if len(f.b) < len(e.Digest) {
-			f.bad = true
-			break
-		}
-		copy(e.Digest[:], f.b)
-		e.Reason = string(f.b[len(e.Digest):])
-		r.ended = true
-		return nil, e, nil
-	default:
-		f.bad = true
-	}
-	if f.bad {
-		return nil, nil, &CorruptError{int(r.n) - 1, start, fmt.Sprintf("a record of kind %q cannot be read", kind)}
-	}
-	return in, nil, nil
-}
-
-// fields takes a body apart.
-type fields struct {
-	b   []byte
-	bad bool
-}
-
-func (f *fields) uvarint() uint64 {
-	v, n := binary.Uvarint(f.b)
-	if n <= 0 {
-		f.bad, f.b = true, nil
-		return 0
-	}
-	f.b = f.b[n:]
-	return v
-}
-
-func (f *fields) bytes() []byte {
-	n := f.uvarint()
-	if n > uint64(len(f.b)) {
-		f.bad, f.b = true, nil
-		return nil
-	}
-	b := f.b[:n]
-	f.b = f.b[n:]
-	if n == 0 {
-		return nil
-	}
-	return b
 }

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 
@@ -22,6 +24,8 @@ func sample(t testing.TB) ([]byte, []any) {
 		&Input{Ran: 3, Now: time.Millisecond, Command: []byte(`["link"]`)},
 		&Input{Ran: 3, Now: 2 * time.Millisecond, Lost: 41, Why: "no buffer space"},
 		&Input{Ran: 3, Now: 2 * time.Millisecond, Seen: []byte(`{"host":"linux"}`)},
+		&Input{Ran: 4, Now: 2 * time.Millisecond, Net: 1, Call: []byte("{}\ndata")},
+		&Input{Ran: 9, Now: 2 * time.Millisecond, Pause: Paused},
 		&Input{Ran: 900, Now: time.Hour, Packets: []Packet{{Data: bytes.Repeat([]byte{7}, 3000)}}},
 		&End{Ran: 1000, Now: 2 * time.Hour, Reason: "stopped", Events: 12345, Digest: [32]byte{1, 2, 3}},
 	}
@@ -29,6 +33,7 @@ func sample(t testing.TB) ([]byte, []any) {
 		switch r := r.(type) {
 		case *Input:
 			require.NoError(t, w.Input(*r))
+			require.NoError(t, w.Sums([]byte{1, 2, 3, byte(r.Ran)}))
 		case *End:
 			require.NoError(t, w.End(*r))
 		}
@@ -58,6 +63,40 @@ func TestRoundTrip(t *testing.T) {
 	got, err := readAll(b)
 	require.ErrorIs(t, err, io.EOF)
 	require.Equal(t, want, got)
+}
+
+// TestLong: what is longer than a record can be is written in parts.
+func TestLong(t *testing.T) {
+	for _, size := range []int{maxRecord / 2, maxRecord, 2*maxRecord + 5} {
+		var b bytes.Buffer
+		w, err := NewWriter(&b, Header{})
+		require.NoError(t, err)
+		long := make([]byte, size)
+		rand.NewChaCha8([32]byte{1}).Read(long)
+		want := []any{&Input{Ran: 5, Now: 6, Call: long}, &Input{Ran: 7, Now: 8, Call: []byte("short")}}
+		for _, in := range want {
+			require.NoError(t, w.Input(*in.(*Input)))
+		}
+		require.NoError(t, w.Flush())
+		got, err := readAll(b.Bytes())
+		require.ErrorIs(t, err, ErrCut)
+		require.True(t, reflect.DeepEqual(want, got), "%d bytes", size)
+		got, err = readAll(b.Bytes()[:size])
+		require.ErrorIs(t, err, ErrCut)
+		require.Empty(t, got, "a part is no input")
+	}
+}
+
+// TestSums: checksums of events come with what is read, and are no inputs.
+func TestSums(t *testing.T) {
+	b, _ := sample(t)
+	r, err := NewReader(bytes.NewReader(b))
+	require.NoError(t, err)
+	for range 3 {
+		_, _, err = r.Next()
+		require.NoError(t, err)
+	}
+	require.Equal(t, []byte{1, 2, 3, 0, 1, 2, 3, 3}, r.Sums)
 }
 
 // TestCut: a recording that is cut anywhere reads up to its last complete
