@@ -53,7 +53,7 @@ func (s *soak) hold(ctx context.Context) error {
 	}
 	s.claim("idle connections", errors.Join(err, rerr), "%d of %d asked for, %.0f a second, %.1f KB each (%d MiB, %d MiB)",
 		len(held), s.idle, float64(len(held))/took.Seconds(), float64(after-before)/1e3/float64(max(len(held), 1)), before>>20, after>>20)
-	s.claim("the session ends", v.stop(), "%q", lastLine([]byte(v.said())))
+	s.ends("the session", v)
 	return ctx.Err()
 }
 
@@ -87,7 +87,7 @@ func (s *soak) churn(ctx context.Context) error {
 	}
 	s.claim("short connections", err, "%d, %.0f a second; %d MiB after a tenth of them, %d MiB at the end",
 		s.conns, float64(s.conns)/time.Since(start).Seconds(), before>>20, after>>20)
-	s.claim("the session ends", v.stop(), "%q", lastLine([]byte(v.said())))
+	s.ends("the session", v)
 	return ctx.Err()
 }
 

@@ -40,7 +40,7 @@ func (s *soak) incidents(ctx context.Context) error {
 		}
 		s.claim(i.name, err, "%s; then it echoes 1 MiB", seen)
 	}
-	s.claim("the session ends", v.stop(), "%q", lastLine([]byte(v.said())))
+	s.ends("the session", v)
 	s.fullDisk()
 	s.privileges()
 	return ctx.Err()

@@ -52,8 +52,8 @@ func (s *soak) load(ctx context.Context) error {
 	all.Wait()
 	after, err := near.rss()
 	s.claim("memory under load", err, "%d MiB before, %d MiB after %v", before>>20, after>>20, s.duration)
-	s.claim("the near session ends", near.stop(), "%q", lastLine([]byte(near.said())))
-	s.claim("the far session ends", far.stop(), "%q", lastLine([]byte(far.said())))
+	s.ends("the near session", near)
+	s.ends("the far session", far)
 	return ctx.Err()
 }
 

@@ -69,6 +69,16 @@ func (v *session) said() string {
 	return v.log.String()
 }
 
+// summary is what the session says of its traffic at its end.
+func (v *session) summary() string {
+	for line := range strings.Lines(v.said()) {
+		if strings.HasPrefix(line, v.name+": ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
+}
+
 // control is the name of its control socket.
 func (v *session) control() string { return "@" + v.s.dir + "/" + v.name + ".sock" }
 
@@ -127,4 +137,10 @@ func (v *session) dial(port int) (net.Conn, error) {
 		err = c.SetDeadline(time.Now().Add(patience))
 	}
 	return c, err
+}
+
+// ends stops a session, which has to end well.
+func (s *soak) ends(name string, v *session) {
+	err := v.stop() // the summary comes then
+	s.claim(name+" ends", err, "%s", v.summary())
 }
