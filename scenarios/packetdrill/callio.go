@@ -10,14 +10,14 @@ import (
 // This file has the calls that move data, which is zeros.
 
 // callRecv is read, recv and recvfrom.
-func callRecv(a *callArgs) func(p *sockapi.Proc) outcome {
+func callRecv(a *callArgs) func(p Sockets) outcome {
 	a.buffer(1)
 	fd, n, flags := a.fd(0), a.size(a.arg(2)), 0
 	if len(a.c.Args) > 3 {
 		flags = a.flags(a.int(3))
 	}
 	name := a.c.Name
-	return func(p *sockapi.Proc) outcome {
+	return func(p Sockets) outcome {
 		var b []byte
 		var err error
 		switch name {
@@ -42,7 +42,7 @@ func zeros(b []byte) string {
 }
 
 // callSend is write, send and sendto.
-func callSend(a *callArgs) func(p *sockapi.Proc) outcome {
+func callSend(a *callArgs) func(p Sockets) outcome {
 	flags := 0
 	if len(a.c.Args) > 3 {
 		flags = a.flags(a.int(3))
@@ -55,7 +55,7 @@ func callSend(a *callArgs) func(p *sockapi.Proc) outcome {
 		a.r.connecting = fd
 	}
 	name := a.c.Name
-	return func(p *sockapi.Proc) outcome {
+	return func(p Sockets) outcome {
 		switch name {
 		case "write":
 			return returned(p.Write(fd, data))
@@ -66,14 +66,14 @@ func callSend(a *callArgs) func(p *sockapi.Proc) outcome {
 	}
 }
 
-func callReadv(a *callArgs) func(p *sockapi.Proc) outcome {
+func callReadv(a *callArgs) func(p Sockets) outcome {
 	fd, iov := a.fd(0), a.iovec(a.arg(1))
-	return func(p *sockapi.Proc) outcome { return returned(p.Readv(fd, iov)) }
+	return func(p Sockets) outcome { return returned(p.Readv(fd, iov)) }
 }
 
-func callWritev(a *callArgs) func(p *sockapi.Proc) outcome {
+func callWritev(a *callArgs) func(p Sockets) outcome {
 	fd, iov := a.fd(0), a.iovec(a.arg(1))
-	return func(p *sockapi.Proc) outcome { return returned(p.Writev(fd, iov)) }
+	return func(p Sockets) outcome { return returned(p.Writev(fd, iov)) }
 }
 
 // message reads a msghdr: its buffers, and what is to be compared.
@@ -102,7 +102,7 @@ func (a *callArgs) message(e Expr) (m *sockapi.Msg, flags *int, control []Expr) 
 	return m, flags, control
 }
 
-func callSendmsg(a *callArgs) func(p *sockapi.Proc) outcome {
+func callSendmsg(a *callArgs) func(p Sockets) outcome {
 	flags := a.flags(a.int(2))
 	fd := a.fd(0)
 	m, _, control := a.message(a.arg(1))
@@ -110,7 +110,7 @@ func callSendmsg(a *callArgs) func(p *sockapi.Proc) outcome {
 		m.Control = append(m.Control, sockapi.Cmsg{Level: int(a.intField(e, "cmsg_level", 0)), Type: int(a.intField(e, "cmsg_type", 1)), Value: a.cmsgInt(e)})
 	}
 	a.r.connecting = fd
-	return func(p *sockapi.Proc) outcome { return returned(p.Sendmsg(fd, m, flags)) }
+	return func(p Sockets) outcome { return returned(p.Sendmsg(fd, m, flags)) }
 }
 
 // cmsgInt is a control message's data, which netstack takes as a number.
@@ -122,10 +122,10 @@ func (a *callArgs) cmsgInt(e Expr) int {
 	return int(a.number(f.Value))
 }
 
-func callRecvmsg(a *callArgs) func(p *sockapi.Proc) outcome {
+func callRecvmsg(a *callArgs) func(p Sockets) outcome {
 	fd, flags := a.fd(0), a.flags(a.int(2))
 	m, wantFlags, control := a.message(a.arg(1))
-	return func(p *sockapi.Proc) outcome {
+	return func(p Sockets) outcome {
 		n, err := p.Recvmsg(fd, m, flags)
 		a.r.addINQ(p, fd, m)
 		return outcome{n: int64(n), err: err, check: func() string {
@@ -200,7 +200,7 @@ func (a *callArgs) compareExtended(e Expr, v sockapi.ExtendedErr) string {
 }
 
 // callOpen opens a file of zeros that a command has made: it is in memory.
-func callOpen(a *callArgs) func(p *sockapi.Proc) outcome {
+func callOpen(a *callArgs) func(p Sockets) outcome {
 	e := a.arg(0)
 	if e.Kind != String {
 		a.bad("%s is not a file name", e)
@@ -209,7 +209,7 @@ func callOpen(a *callArgs) func(p *sockapi.Proc) outcome {
 	if !ok {
 		panic(unsupported(a.line, "files", "%s: only what dd has made can be opened", e.Text))
 	}
-	return func(p *sockapi.Proc) outcome {
+	return func(p Sockets) outcome {
 		fd, err := p.MemfdCreate(e.Text, 0)
 		if err == nil {
 			if _, err = p.Write(fd, make([]byte, size)); err == nil {
@@ -220,10 +220,10 @@ func callOpen(a *callArgs) func(p *sockapi.Proc) outcome {
 	}
 }
 
-func callSendfile(a *callArgs) func(p *sockapi.Proc) outcome {
+func callSendfile(a *callArgs) func(p Sockets) outcome {
 	out, in, offset, n := a.fd(0), a.fd(1), -1, a.size(a.arg(3))
 	if e := a.arg(2); e.Kind == List || e.Kind == Number {
 		offset = int(a.number(e))
 	}
-	return func(p *sockapi.Proc) outcome { return returned(p.Sendfile(out, in, offset, n)) }
+	return func(p Sockets) outcome { return returned(p.Sendfile(out, in, offset, n)) }
 }

@@ -40,15 +40,15 @@ type observed struct {
 }
 
 // observe takes what the host sends: it is the link's far end.
-func (r *runner) observe(packet []byte) error {
-	s, ok := decode(append([]byte(nil), packet...))
+func (r *runner) observe(at time.Duration, packet []byte) {
+	s, ok := decode(packet)
 	if !ok || s.src != r.set.LocalIP {
-		return nil
+		return
 	}
 	if r.set.allows("sack-room") {
 		hideRoom(&s, r.set.MTU)
 	}
-	o := observed{at: r.w.Now(), segment: s}
+	o := observed{at: at, segment: s}
 	key := ports{s.srcPort, s.dstPort}
 	c := r.conns[key]
 	switch {
@@ -66,7 +66,6 @@ func (r *runner) observe(packet []byte) error {
 	}
 	o.c = c
 	r.sent = append(r.sent, o)
-	return nil
 }
 
 // sees notes what a segment of the host says about the connection.
@@ -140,7 +139,9 @@ func (r *runner) inject(k *Packet) {
 	if len(b) > maxPayload {
 		panic(problem(Invalid, r.line, "the packet has %d bytes: IP has %d at most", len(b), maxPayload))
 	}
-	r.dev.Inject(b)
+	if err := r.tgt.Inject(b); err != nil {
+		r.diverge("the host does not take the packet: %v", err)
+	}
 }
 
 // ipFields sets what stands in brackets.
@@ -194,7 +195,7 @@ func (r *runner) fillTCP(t *TCP, c *conn, s *segment) {
 		s.urg = uint16(*t.Urg)
 	}
 	s.payload = make([]byte, t.Len)
-	c.noteInbound(t, bits, r.w.Now())
+	c.noteInbound(t, bits, r.tgt.Now())
 	for _, o := range t.Opts {
 		s.opts = append(s.opts, r.inboundOpt(o, c))
 	}

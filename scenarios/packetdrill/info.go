@@ -95,12 +95,13 @@ func (r *runner) sample(line int) *sockapi.TCPInfo {
 		panic(problem(Invalid, line, "the connection under test has no descriptor yet: tcp_info cannot be read"))
 	}
 	var out *sockapi.TCPInfo
-	r.app.Do(func(p *sockapi.Proc) {
-		v, err := p.Getsockopt(r.cur.fd, sockapi.IPPROTO_TCP, sockapi.TCP_INFO)
+	fd := r.cur.fd
+	r.tgt.Do(func(p Sockets) {
+		v, err := p.Getsockopt(fd, sockapi.IPPROTO_TCP, sockapi.TCP_INFO)
 		if info, ok := v.(sockapi.TCPInfo); ok && err == nil {
 			out = &info
 		}
-	})
+	}, false, func(time.Duration) {})
 	if out == nil {
 		r.diverge("getsockopt(TCP_INFO) fails on the connection under test")
 	}

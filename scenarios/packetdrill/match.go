@@ -17,7 +17,7 @@ func (r *runner) expect(e *Event, from, to time.Duration) {
 	tol := r.tolerance(from - r.base)
 	limit := to + max(tol, grace)
 	if e.Time.Kind == AnyTime {
-		limit = r.w.Now() + anyTimeLimit
+		limit = r.tgt.Now() + anyTimeLimit
 	}
 	var o observed
 	if !r.await(limit, func() bool { return r.take(k, &o) }) {
@@ -237,7 +237,7 @@ func (r *runner) timestamp(script, live uint32, c *conn) string {
 	}
 	want, got := script-c.tsFirst[0], live-c.tsFirst[1]
 	d := time.Duration(int32(want-got)) * r.set.TSTick
-	if d.Abs() > r.tolerance(r.w.Now()) {
+	if d.Abs() > r.tolerance(r.tgt.Now()) {
 		return fmt.Sprintf("TS val: expected %d (%d ticks after the first), got %d ticks", script, want, got)
 	}
 	return ""

@@ -2,7 +2,6 @@ package packetdrill
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -25,6 +24,9 @@ type Config struct {
 	Log func(string)
 	// MaxEvents bounds the events of the world; zero means a million.
 	MaxEvents uint64
+	// Target is what the script runs against; nil means netstack in virtual time,
+	// which Seed, Sinks, Started and MaxEvents are for.
+	Target Target
 }
 
 // Result is what came of a run.
@@ -62,8 +64,11 @@ func Run(ctx context.Context, s *Script, cfg Config) *Result {
 		p.File = s.File
 		r.res.Verdict, r.res.Problem = p.Verdict, p
 	}
-	if r.w != nil {
-		r.res.World, r.res.Virtual = r.w, r.w.Now()
+	if n, ok := r.tgt.(*netstack); ok {
+		r.res.World = n.w
+	}
+	if r.started {
+		r.res.Virtual = r.tgt.Now()
 	}
 	return r.res
 }
@@ -77,9 +82,9 @@ type runner struct {
 	log    func(string)
 	res    *Result
 
-	w     *sim.World
-	dev   *sim.Device
-	app   *sim.Caller
+	tgt     Target
+	started bool
+
 	line  int           // of the event in progress
 	base  time.Duration // when the previous event was over
 	fds   map[int64]int // the script's descriptors → ours
@@ -129,7 +134,7 @@ func (r *runner) diverge(format string, args ...any) {
 // doubtful notes that the script needs a feature that is missing, but that what
 // it expects may be met all the same: only a difference shows whether it is.
 func (r *runner) doubtful(feature, format string, args ...any) {
-	if r.doubt == nil {
+	if r.doubt == nil && r.tgt.Lacks(feature) {
 		r.doubt = unsupported(r.line, feature, format, args...)
 	}
 }
@@ -141,12 +146,19 @@ func (r *runner) run(cfg Config) {
 	}
 	r.set, r.log, r.nextPort = set, cfg.Log, 40000
 	r.vars = make(map[string]value)
+	if r.tgt = cfg.Target; r.tgt == nil {
+		r.tgt = &netstack{r: r, cfg: cfg}
+	}
 	r.check()
 	r.host.init()
+	if err := r.tgt.Open(r.ctx, &r.set, r.observe); err != nil {
+		panic(problem(Invalid, 1, "%v", err))
+	}
 	if c := r.script.Init; c != nil {
 		r.command(c, true)
 	}
-	r.start(cfg)
+	r.line, r.started = 1, true
+	r.advance(0)
 	for i := range r.script.Events {
 		r.event(&r.script.Events[i])
 		r.res.Done++
@@ -158,44 +170,25 @@ func (r *runner) run(cfg Config) {
 	}
 }
 
-// start builds the world: a host, and a link whose other end is the script.
-func (r *runner) start(cfg Config) {
-	if cfg.MaxEvents == 0 {
-		cfg.MaxEvents = 1_000_000
-	}
-	r.w = sim.New(sim.Config{Seed: cfg.Seed, MaxEvents: cfg.MaxEvents})
-	for _, s := range cfg.Sinks {
-		r.w.Bus().Attach(s)
-	}
-	bits := 16
-	if r.set.LocalIP.Is6() {
-		bits = 64
-	}
-	h, err := r.w.AddHost(sim.HostConfig{Name: HostName, Addrs: []netip.Prefix{netip.PrefixFrom(r.set.LocalIP, bits)}, TCP: r.host.tcp})
-	mtu := r.set.MTU
-	if r.set.allows("sack-room") {
-		mtu += mtuRoom
-	}
-	if err == nil {
-		r.dev, err = h.AttachDevice(sim.DeviceConfig{Name: "tun0", Peer: PeerName, MTU: mtu, Write: r.observe})
-	}
-	if err != nil {
-		panic(problem(Invalid, 1, "%v", err))
-	}
-	r.app = h.SpawnCaller("app")
-	if cfg.Started != nil {
-		cfg.Started(r.w, r.set.RemoteIP)
-	}
-	r.advance(0)
+// advance lets time pass until t. What the host does at that instant comes
+// before what the script does at it.
+func (r *runner) advance(t time.Duration) {
+	_, err := r.tgt.Run(t, nil)
+	r.stop(err)
 }
 
-// advance runs the world up to and including the events of time t. Timers of
-// that instant come before what the script does at it.
-func (r *runner) advance(t time.Duration) {
-	err := r.w.Run(r.ctx, sim.Until(t))
+// await lets time pass until done, or until nothing can come until limit.
+func (r *runner) await(limit time.Duration, done func() bool) bool {
+	ok, err := r.tgt.Run(limit, done)
+	r.stop(err)
+	return ok
+}
+
+// stop ends the run for an error of the target.
+func (r *runner) stop(err error) {
 	switch {
 	case err == nil:
-	case errors.Is(err, sim.ErrMaxEvents):
+	case bounded(err):
 		r.diverge("%v", err)
 	default:
 		panic(problem(Invalid, r.line, "%v", err))
@@ -218,15 +211,15 @@ func (r *runner) event(e *Event) {
 	if e.Packet != nil && !e.Packet.Inbound {
 		r.expect(e, at, end)
 	} else {
-		if at > r.w.Now() {
+		if at > r.tgt.Now() {
 			r.advance(at)
 		}
 		r.reap(false)
 		r.do(e, at)
-		r.advance(r.w.Now())
+		r.advance(r.tgt.Now())
 		r.reap(false)
 	}
-	r.base = r.w.Now()
+	r.base = r.tgt.Now()
 }
 
 // do is what the script does itself.
@@ -275,25 +268,12 @@ func (r *runner) deviation(actual, from, to, tol time.Duration) (late time.Durat
 // by how much it is late.
 const grace = 2 * time.Second
 
-// await runs the world until done, or until nothing can come until limit.
-func (r *runner) await(limit time.Duration, done func() bool) bool {
-	for !done() {
-		next, ok := r.w.NextEvent()
-		if !ok || next > limit {
-			return false
-		}
-		r.advance(next)
-	}
-	return true
-}
-
-// quiet says what the host is waiting for.
+// quiet says what the host is waiting for, if that is known.
 func (r *runner) quiet() string {
-	next, ok := r.w.NextEvent()
-	if !ok {
-		return "no timer is armed"
+	if t, ok := r.tgt.(interface{ quiet() string }); ok {
+		return t.quiet()
 	}
-	return fmt.Sprintf("the next timer is due at %s", formatSeconds(next))
+	return "the time is " + formatSeconds(r.tgt.Now())
 }
 
 // finish waits for calls that are still blocked.

@@ -1,0 +1,129 @@
+package packetdrill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"fivetuple/sim"
+	"fivetuple/sockapi"
+)
+
+// netstack is the target that runs in virtual time: a world with one host.
+type netstack struct {
+	r    *runner
+	cfg  Config
+	sent func(at time.Duration, packet []byte)
+	ctx  context.Context
+
+	w   *sim.World
+	dev *sim.Device
+	app *sim.Caller
+}
+
+// Open keeps what Run needs: the host is built when its sysctls are known.
+func (t *netstack) Open(ctx context.Context, _ *Settings, sent func(at time.Duration, packet []byte)) error {
+	t.ctx, t.sent = ctx, sent
+	return nil
+}
+
+// start builds the world: a host, and a link whose other end is the script.
+func (t *netstack) start() error {
+	cfg, set := &t.cfg, &t.r.set
+	if cfg.MaxEvents == 0 {
+		cfg.MaxEvents = 1_000_000
+	}
+	w := sim.New(sim.Config{Seed: cfg.Seed, MaxEvents: cfg.MaxEvents})
+	t.w = w
+	for _, s := range cfg.Sinks {
+		w.Bus().Attach(s)
+	}
+	bits := 16
+	if set.LocalIP.Is6() {
+		bits = 64
+	}
+	h, err := w.AddHost(sim.HostConfig{Name: HostName, Addrs: []netip.Prefix{netip.PrefixFrom(set.LocalIP, bits)}, TCP: t.r.host.tcp})
+	mtu := set.MTU
+	if set.allows("sack-room") {
+		mtu += mtuRoom
+	}
+	if err == nil {
+		t.dev, err = h.AttachDevice(sim.DeviceConfig{Name: "tun0", Peer: PeerName, MTU: mtu, Write: t.observe})
+	}
+	if err != nil {
+		return err
+	}
+	t.app = h.SpawnCaller("app")
+	if cfg.Started != nil {
+		cfg.Started(w, set.RemoteIP)
+	}
+	return nil
+}
+
+func (t *netstack) observe(packet []byte) error {
+	t.sent(t.w.Now(), append([]byte(nil), packet...))
+	return nil
+}
+
+func (t *netstack) Command(l ShellLine, first bool) *Problem {
+	return t.r.guard(func() { t.r.shell(l, first) })
+}
+
+func (t *netstack) Now() time.Duration {
+	if t.w == nil {
+		return 0
+	}
+	return t.w.Now()
+}
+
+// Run jumps from event to event. Timers of an instant come before what the
+// script does at it.
+func (t *netstack) Run(until time.Duration, done func() bool) (bool, error) {
+	if t.w == nil {
+		if err := t.start(); err != nil {
+			return false, err
+		}
+	}
+	if done == nil {
+		return false, t.w.Run(t.ctx, sim.Until(max(until, t.w.Now())))
+	}
+	for !done() {
+		next, ok := t.w.NextEvent()
+		if !ok || next > until {
+			return false, nil
+		}
+		if err := t.w.Run(t.ctx, sim.Until(next)); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (t *netstack) Inject(packet []byte) error {
+	t.dev.Inject(packet)
+	return nil
+}
+
+func (t *netstack) Do(call func(Sockets), _ bool, returned func(at time.Duration)) {
+	t.app.Do(func(p *sockapi.Proc) {
+		call(p)
+		returned(t.w.Now())
+	})
+}
+
+// Lacks is true: what the runner asks about is what netstack does not have.
+func (t *netstack) Lacks(string) bool { return true }
+
+// quiet says what the host is waiting for.
+func (t *netstack) quiet() string {
+	next, ok := t.w.NextEvent()
+	if !ok {
+		return "no timer is armed"
+	}
+	return fmt.Sprintf("the next timer is due at %s", formatSeconds(next))
+}
+
+// bounded reports whether an error says that the world has had too many events.
+func bounded(err error) bool { return errors.Is(err, sim.ErrMaxEvents) }
