@@ -33,6 +33,8 @@ type pktOptions struct {
 	dryRun, verbose, asJSON, update bool
 	pcap, profile                   string
 	jobs                            int
+	target                          string
+	allowShell                      bool
 }
 
 func pktCommand() *cobra.Command {
@@ -85,6 +87,8 @@ whatever the stack supports.`,
 	f.StringVar(&o.profile, "profile", "", "`file` that says what is expected of each script")
 	f.BoolVar(&o.update, "update", false, "write the profile instead of comparing with it")
 	f.Uint64Var(&o.seed, "seed", 1, "decides every random choice; the same seed gives the same bytes")
+	f.StringVar(&o.target, "target", onNetstack, "what the scripts run against: netstack, or linux, the kernel of a network namespace (root, real time)")
+	f.BoolVar(&o.allowShell, "allow-shell", false, "with --target=linux: run commands that are not mapped with /bin/sh, as root in the namespace")
 	f.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "scripts to run at a time")
 	return cmd
 }
@@ -210,7 +214,10 @@ func (o *pktOptions) one(ctx context.Context, s pktScript, defines map[string]st
 		}
 		cfg.Sinks = append(cfg.Sinks, sink)
 	}
-	res := packetdrill.Run(ctx, script, cfg)
+	res, err := o.runOn(ctx, script, cfg)
+	if err != nil {
+		return r.fail(&packetdrill.Problem{File: s.name, Line: 1, Verdict: packetdrill.Invalid, Text: err.Error()})
+	}
 	r.Done, r.Virtual, r.Deviation, r.Notes = res.Done, res.Virtual.Seconds(), res.Deviation.Seconds(), res.Notes
 	if res.World != nil {
 		err := res.World.Bus().Close()

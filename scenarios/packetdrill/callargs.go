@@ -81,6 +81,7 @@ func (a *callArgs) size(e Expr) int {
 // buffer checks an argument that points to data: all data is zeros.
 func (a *callArgs) buffer(i int) {
 	switch e := a.arg(i); {
+	case a.null(i):
 	case e.Kind == Ellipsis || e.Kind == String || e.Kind == Concat:
 	case e.Kind == Word && e.Text == "NULL" && a.sized(i+1) == 0:
 	case e.Kind == Word && e.Text == "NULL":
@@ -88,6 +89,12 @@ func (a *callArgs) buffer(i int) {
 	default:
 		a.bad("%s: data is written ... in scripts", e)
 	}
+}
+
+// null reports whether a buffer is at address 0, and a call can be made with it.
+func (a *callArgs) null(i int) bool {
+	e := a.arg(i)
+	return e.Kind == Word && e.Text == "NULL" && a.sized(i+1) != 0 && !a.r.tgt.Lacks("bad addresses")
 }
 
 func (a *callArgs) sized(i int) int64 {
@@ -167,6 +174,9 @@ func (a *callArgs) address(e Expr) netip.Addr {
 // Those that it does not know are no reason to stop: what the script expects
 // may hold all the same.
 func (a *callArgs) flags(v int64) int {
+	if !a.r.tgt.Lacks("MSG_ZEROCOPY") {
+		return int(v)
+	}
 	if v&msgEOR != 0 {
 		a.r.doubtful("MSG_EOR", "netstack does not mark the end of a record")
 	}

@@ -16,8 +16,11 @@ func callRecv(a *callArgs) func(p Sockets) outcome {
 	if len(a.c.Args) > 3 {
 		flags = a.flags(a.int(3))
 	}
-	name := a.c.Name
+	name, null := a.c.Name, a.null(1)
 	return func(p Sockets) outcome {
+		if null {
+			return returned(p.(NativeSockets).Null(name, fd, n, flags, netip.AddrPort{}))
+		}
 		var b []byte
 		var err error
 		switch name {
@@ -54,8 +57,11 @@ func callSend(a *callArgs) func(p Sockets) outcome {
 		to = a.addr(4, a.r.set.RemoteIP, a.r.set.ConnectPort)
 		a.r.connecting = fd
 	}
-	name := a.c.Name
+	name, null := a.c.Name, a.null(1)
 	return func(p Sockets) outcome {
+		if null {
+			return returned(p.(NativeSockets).Null(name, fd, len(data), flags, to))
+		}
 		switch name {
 		case "write":
 			return returned(p.Write(fd, data))
@@ -106,6 +112,9 @@ func callSendmsg(a *callArgs) func(p Sockets) outcome {
 	flags := a.flags(a.int(2))
 	fd := a.fd(0)
 	m, _, control := a.message(a.arg(1))
+	if a.r.native() {
+		m.Name = a.r.sockaddr(a.r.set.RemoteIP, uint16(a.r.set.ConnectPort))
+	}
 	for _, e := range control {
 		m.Control = append(m.Control, sockapi.Cmsg{Level: int(a.intField(e, "cmsg_level", 0)), Type: int(a.intField(e, "cmsg_type", 1)), Value: a.cmsgInt(e)})
 	}
@@ -164,14 +173,22 @@ func (a *callArgs) compareCmsg(e Expr, got sockapi.Cmsg) string {
 		}
 	case sockapi.ExtendedErr:
 		if ok {
+			return a.compareExtended(f.Value, ExtendedErr{ExtendedErr: v})
+		}
+	case ExtendedErr:
+		if ok {
 			return a.compareExtended(f.Value, v)
+		}
+	case Timestamps:
+		if ok {
+			return a.compareTimestamp(f.Value, v)
 		}
 	}
 	return ""
 }
 
 // compareExtended compares struct sock_extended_err.
-func (a *callArgs) compareExtended(e Expr, v sockapi.ExtendedErr) string {
+func (a *callArgs) compareExtended(e Expr, v ExtendedErr) string {
 	for _, f := range e.Fields {
 		got, want := int64(0), int64(0)
 		switch f.Name {
@@ -189,6 +206,9 @@ func (a *callArgs) compareExtended(e Expr, v sockapi.ExtendedErr) string {
 		case "ee_info":
 			got = int64(v.Info)
 		case "ee_data":
+			if got = int64(v.Data); !a.r.native() {
+				continue // what sockapi has has none
+			}
 		default:
 			a.bad("field %q of sock_extended_err is not known", f.Name)
 		}

@@ -103,6 +103,9 @@ func callSetsockopt(a *callArgs) func(p Sockets) outcome {
 		e := a.arg(3)
 		v = time.Duration(a.intField(e, "tv_sec", 0))*time.Second + time.Duration(a.intField(e, "tv_usec", 1))*time.Microsecond
 	}
+	if a.r.native() {
+		v = a.nativeValue(v)
+	}
 	return func(p Sockets) outcome {
 		if a.r.setINQ(fd, level, num, v) {
 			return outcome{}

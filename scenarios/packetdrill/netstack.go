@@ -67,8 +67,8 @@ func (t *netstack) observe(packet []byte) error {
 	return nil
 }
 
-func (t *netstack) Command(l ShellLine, first bool) *Problem {
-	return t.r.guard(func() { t.r.shell(l, first) })
+func (t *netstack) Command(l ShellLine, first bool) (string, *Problem) {
+	return "", t.r.guard(func() { t.r.shell(l, first) })
 }
 
 func (t *netstack) Now() time.Duration {

@@ -84,6 +84,7 @@ type runner struct {
 
 	tgt     Target
 	started bool
+	zero    time.Duration // the clock of a native host at time 0
 
 	line  int           // of the event in progress
 	base  time.Duration // when the previous event was over
@@ -159,6 +160,9 @@ func (r *runner) run(cfg Config) {
 	}
 	r.line, r.started = 1, true
 	r.advance(0)
+	if r.native() {
+		r.tgt.Do(func(p Sockets) { r.zero = p.(NativeSockets).Zero() }, false, func(time.Duration) {})
+	}
 	for i := range r.script.Events {
 		r.event(&r.script.Events[i])
 		r.res.Done++

@@ -20,6 +20,9 @@ const (
 // setINQ is setsockopt(TCP_INQ).
 func (r *runner) setINQ(fd, level, num int, v any) bool {
 	n, ok := v.(int)
+	if !r.tgt.Lacks("TCP_INQ") {
+		return false
+	}
 	if level != sockapi.IPPROTO_TCP || num != tcpINQ || !ok {
 		return false
 	}

@@ -25,9 +25,10 @@ type Target interface {
 	// of sending; it may keep the packet's bytes.
 	Open(ctx context.Context, set *Settings, sent func(at time.Duration, packet []byte)) error
 	// Command does what one command line asks for. first says that the host has
-	// not started. The problem is nil, or why it cannot be done; its line is that
-	// of the command.
-	Command(l ShellLine, first bool) *Problem
+	// not started. The note, if there is one, says what it does not change and
+	// why. The problem is nil, or why it cannot be done; its line is that of the
+	// command.
+	Command(l ShellLine, first bool) (note string, p *Problem)
 	// Now is the time. It does not pass between calls in virtual time.
 	Now() time.Duration
 	// Run lets time pass until done holds, and at most until a time, which may be
@@ -100,6 +101,13 @@ type NativeSockets interface {
 // Timestamps are the data of SCM_TIMESTAMPING: software, (unused), hardware, by
 // the host's clock.
 type Timestamps [3]time.Duration
+
+// ExtendedErr is struct sock_extended_err with ee_data, which sockapi has no
+// use for.
+type ExtendedErr struct {
+	sockapi.ExtendedErr
+	Data int
+}
 
 // Info are the fields of struct tcp_info by their names, without "tcpi_".
 type Info map[string]int64

@@ -1,0 +1,188 @@
+package pktlinux
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"fivetuple/scenarios/packetdrill"
+
+	"golang.org/x/sys/unix"
+)
+
+// Run runs a script in a network namespace of its own, which is gone when it
+// returns. cfg.Target is set by it. What goes wrong is in the result; the error
+// says that this process may not make the namespace or the device, or cannot,
+// with the remedy.
+func Run(ctx context.Context, s *packetdrill.Script, cfg packetdrill.Config, how Config) (*packetdrill.Result, error) {
+	if how.Bound == 0 {
+		how.Bound = time.Minute
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, how.Bound, fmt.Errorf("the script takes longer than %s", how.Bound))
+	defer cancel()
+	type answer struct {
+		res *packetdrill.Result
+		err error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends, and the namespace with it
+		t := &Target{how: how}
+		if err := t.enter(); err != nil {
+			done <- answer{nil, err}
+			return
+		}
+		defer t.close()
+		cfg.Target = t
+		res := packetdrill.Run(ctx, s, cfg)
+		done <- answer{res, t.failed}
+	}()
+	a := <-done
+	return a.res, a.err
+}
+
+// Target is one run's kernel.
+type Target struct {
+	how    Config
+	ctx    context.Context
+	set    *packetdrill.Settings
+	sent   func(at time.Duration, packet []byte)
+	failed error // to make the device: what no script is to blame for
+
+	device
+	threads
+	sockets sockets
+	ran     *packetdrill.Command // by a shell, the last
+	lines   []string             // what the last command of a pipeline has written
+	cc      string               // the congestion control of new sockets, if the namespace may not have it as its own
+	counts  map[string]uint64    // nstat's last
+
+	started bool
+	zero    time.Time // with the monotonic clock, and the wall's
+}
+
+// Open makes the device. Lengthy set-up comes here, before time 0.
+func (t *Target) Open(ctx context.Context, set *packetdrill.Settings, sent func(at time.Duration, packet []byte)) error {
+	t.ctx, t.set, t.sent = ctx, set, sent
+	t.sockets.t = t
+	t.failed = t.openDevice(set)
+	return t.failed
+}
+
+// Now is the time since the first Run.
+func (t *Target) Now() time.Duration {
+	if !t.started {
+		return 0
+	}
+	return time.Since(t.zero)
+}
+
+// How the end of a wait is met: the runtime's timers may be a millisecond late,
+// and a sleep of the kernel's some 50 µs.
+const (
+	coarse = 2 * time.Millisecond
+	spin   = 200 * time.Microsecond
+)
+
+// Run waits, and tells of packets and calls meanwhile.
+func (t *Target) Run(until time.Duration, done func() bool) (bool, error) {
+	if !t.started {
+		t.started, t.zero = true, time.Now()
+	}
+	for {
+		t.drain()
+		if err := context.Cause(t.ctx); err != nil {
+			return false, err
+		}
+		if done != nil && done() {
+			return true, nil
+		}
+		left := until - t.Now()
+		switch {
+		case left <= 0:
+			return false, nil
+		case left <= spin:
+		case left <= coarse:
+			ts := unix.NsecToTimespec(int64(min(left-spin/2, spin)))
+			_ = unix.Nanosleep(&ts, nil) // to wake early is no harm
+		default:
+			t.sleep(left - coarse)
+		}
+	}
+}
+
+// sleep waits for a time, a packet, or the return of a call.
+func (t *Target) sleep(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case p := <-t.packets:
+		t.deliver(p)
+	case r := <-t.returns:
+		r()
+	case <-timer.C:
+	case <-t.ctx.Done():
+	}
+}
+
+// drain tells of what has happened.
+func (t *Target) drain() {
+	for {
+		select {
+		case p := <-t.packets:
+			t.deliver(p)
+		case r := <-t.returns:
+			r()
+		default:
+			return
+		}
+	}
+}
+
+func (t *Target) deliver(p captured) {
+	if at := p.at.Sub(t.zero); at >= 0 {
+		t.sent(at, p.bytes)
+	}
+}
+
+// Lacks reports what the kernel, or this way to it, does not have.
+func (t *Target) Lacks(feature string) bool {
+	_, lacks := lacking[feature]
+	return lacks
+}
+
+// lacking are the features that a TUN device has not, and why.
+var lacking = map[string]string{
+	"PSP":                  "it needs a network card with PSP",
+	"encapsulation (psp)":  "it needs a network card with PSP",
+	"encapsulation (gre)":  "no tunnel is set up",
+	"encapsulation (mpls)": "no tunnel is set up",
+	"encapsulation (ipv4)": "no tunnel is set up",
+	"encapsulation (ipv6)": "no tunnel is set up",
+	"Accurate ECN":         "its flags and options are parsed, not encoded",
+	"cap_set":              "calls are made by threads of this process",
+}
+
+// wallZero is the wall clock's time at time 0.
+func (t *Target) wallZero() time.Duration { return time.Duration(t.zero.UnixNano()) }
+
+// nice puts the calling thread before others: a script's times are real.
+func nice() {
+	const highest = -20
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), highest) // without CAP_SYS_NICE, times are less exact
+}
+
+// close ends what is left of the run.
+func (t *Target) close() {
+	t.sockets.closeAll()
+	t.stopThreads()
+	t.closeDevice()
+}
+
+func closeFile(f *os.File) {
+	if f != nil {
+		_ = f.Close() // nothing is written that could be lost
+	}
+}
