@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -89,7 +88,7 @@ whatever the stack supports.`,
 	f.Uint64Var(&o.seed, "seed", 1, "decides every random choice; the same seed gives the same bytes")
 	f.StringVar(&o.target, "target", onNetstack, "what the scripts run against: netstack, or linux, the kernel of a network namespace (root, real time)")
 	f.BoolVar(&o.allowShell, "allow-shell", false, "with --target=linux: run commands that are not mapped with /bin/sh, as root in the namespace")
-	f.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "scripts to run at a time")
+	f.IntVarP(&o.jobs, "jobs", "j", 0, "scripts to run at a time; 0: one for each processor, and one with --target=linux, where they would disturb each other")
 	return cmd
 }
 
@@ -154,10 +153,7 @@ func (o *pktOptions) run(cmd *cobra.Command, args []string) error {
 
 // runAll runs the scripts, several at a time; the results are in their order.
 func (o *pktOptions) runAll(ctx context.Context, scripts []pktScript, defines map[string]string) []*pktResult {
-	jobs := max(1, min(o.jobs, len(scripts)))
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(jobs)
-	}
+	jobs := o.schedule(len(scripts))
 	results := make([]*pktResult, len(scripts))
 	next := make(chan int)
 	var wg sync.WaitGroup

@@ -3,8 +3,6 @@ package pktlinux
 import (
 	"encoding/binary"
 	"errors"
-	"io"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +15,8 @@ const (
 )
 
 // capture starts to note what the host sends, with the kernel's own time for
-// each packet, so that no scheduler's delay is in it; and empties the device.
-// A packet socket sees a packet as it goes to the device: packet(7).
+// each packet, so that no scheduler's delay is in it. A packet socket sees a
+// packet as it goes to the device: packet(7).
 func (t *Target) capture() error {
 	l, err := link()
 	if err != nil {
@@ -30,44 +28,32 @@ func (t *Target) capture() error {
 		return err
 	}
 	t.sniffer = fd
-	err = errors.Join(
+	t.buf, t.oob = make([]byte, longest), make([]byte, 256)
+	return errors.Join(
 		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: l.Attrs().Index}),
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, queuedBytes),
 	)
-	if err != nil {
-		return err
-	}
-	if t.stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
-		return err
-	}
-	t.ended = make(chan struct{})
-	go func() {
-		_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{t.tun}, make([]byte, longest))
-	}()
-	go t.sniff()
-	return nil
 }
 
-// sniff reads the packet socket until the run is over.
-func (t *Target) sniff() {
-	runtime.LockOSThread()
-	nice()
-	defer close(t.ended)
-	b, oob := make([]byte, longest), make([]byte, 256)
+// drain tells of the packets that have been sent, and empties the device.
+func (t *Target) drain() {
 	for {
-		fds := []unix.PollFd{{Fd: int32(t.sniffer), Events: unix.POLLIN}, {Fd: int32(t.stop), Events: unix.POLLIN}}
-		if _, err := unix.Poll(fds, -1); err != nil && !errors.Is(err, unix.EINTR) || fds[1].Revents != 0 {
-			return
+		n, oobn, _, from, err := unix.Recvmsg(t.sniffer, t.buf, t.oob, 0)
+		if err != nil {
+			break
 		}
-		for {
-			n, oobn, _, from, err := unix.Recvmsg(t.sniffer, b, oob, 0)
-			if err != nil {
-				break
-			}
-			if ll, ok := from.(*unix.SockaddrLinklayer); ok && ll.Pkttype == unix.PACKET_OUTGOING {
-				t.packets <- captured{at: stamp(oob[:oobn]), bytes: append([]byte(nil), b[:n]...)}
-			}
+		ll, ok := from.(*unix.SockaddrLinklayer)
+		if !ok || ll.Pkttype != unix.PACKET_OUTGOING {
+			continue
+		}
+		if at := stamp(t.oob[:oobn]).Sub(t.zero); at >= 0 {
+			t.sent(at, append([]byte(nil), t.buf[:n]...))
+		}
+	}
+	for {
+		if _, err := unix.Read(t.tunFD, t.buf); err != nil {
+			return
 		}
 	}
 }
@@ -89,8 +75,21 @@ func stamp(oob []byte) time.Time {
 	return now
 }
 
+// poll waits for a packet of the host, if packets says so, for what a thread
+// posts, or for a time: in the kernel, so that it wakes exactly.
+func (t *Target) poll(d time.Duration, packets bool) {
+	fds := []unix.PollFd{{Fd: int32(t.wake), Events: unix.POLLIN}, {Fd: int32(t.sniffer), Events: unix.POLLIN}}
+	if !packets {
+		fds = fds[:1]
+	}
+	ts := unix.NsecToTimespec(int64(max(d, 0)))
+	if n, err := unix.Ppoll(fds, &ts, nil); n > 0 && err == nil && fds[0].Revents != 0 {
+		_, _ = unix.Read(t.wake, t.buf[:8])
+	}
+}
+
 // Inject writes a packet to the device: the host gets it before this returns.
 func (t *Target) Inject(packet []byte) error {
-	_, err := t.tun.Write(packet)
+	_, err := unix.Write(t.tunFD, packet)
 	return err
 }

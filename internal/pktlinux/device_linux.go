@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"time"
 
 	"fivetuple/scenarios/packetdrill"
 	"fivetuple/tun"
@@ -21,32 +20,27 @@ const deviceName = "tun0"
 type device struct {
 	netns   *os.File // of the thread
 	tun     *os.File
-	packets chan captured
+	tunFD   int
 	sniffer int // a packet socket on the device, or -1
-	stop    int // an eventfd that ends the capture, or -1
-	ended   chan struct{}
-}
-
-// captured is a packet that the kernel has handed to the device.
-type captured struct {
-	at    time.Time
-	bytes []byte
+	buf     []byte
+	oob     []byte
 }
 
 // enter moves the calling thread to a new network namespace.
 func (t *Target) enter() error {
-	t.sniffer, t.stop = -1, -1
-	t.returns = make(chan func(), 64)
-	t.packets = make(chan captured, 1<<14)
+	t.sniffer, t.wake = -1, -1
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("a network namespace: %w: run as root (CAP_SYS_ADMIN)", err)
 	}
-	nice()
+	first()
 	f, err := os.Open("/proc/thread-self/ns/net")
 	if err != nil {
 		return err
 	}
 	t.netns = f
+	if t.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return err
+	}
 	return tun.LoopbackUp()
 }
 
@@ -58,7 +52,7 @@ func (t *Target) openDevice(set *packetdrill.Settings) error {
 		return err
 	}
 	t.tun = f
-	if err := offload(f); err != nil {
+	if t.tunFD, err = offload(f); err != nil {
 		return err
 	}
 	bits, gateway := 16, netip.MustParseAddr("192.168.0.2")
@@ -88,15 +82,20 @@ func (t *Target) openDevice(set *packetdrill.Settings) error {
 
 // offload lets the device take what the stack would have a card segment, so
 // that a packet is one that the stack has sent: TUNSETOFFLOAD, tun(4).
-func offload(f *os.File) error {
+//
+// It returns the descriptor, which does not wait.
+func offload(f *os.File) (fd int, err error) {
 	const all = unix.TUN_F_CSUM | unix.TUN_F_TSO4 | unix.TUN_F_TSO6 | unix.TUN_F_TSO_ECN
 	c, err := f.SyscallConn()
 	if err != nil {
-		return err
+		return -1, err
 	}
 	var bad error
-	err = c.Control(func(fd uintptr) { bad = unix.IoctlSetInt(int(fd), unix.TUNSETOFFLOAD, all) })
-	return errors.Join(err, bad)
+	err = c.Control(func(p uintptr) {
+		fd = int(p)
+		bad = unix.IoctlSetInt(fd, unix.TUNSETOFFLOAD, all)
+	})
+	return fd, errors.Join(err, bad)
 }
 
 // link is the device, for netlink.
@@ -122,11 +121,10 @@ func (t *Target) plainQueue() error {
 }
 
 func (t *Target) closeDevice() {
-	if t.stop >= 0 {
-		_, _ = unix.Write(t.stop, []byte{1, 0, 0, 0, 0, 0, 0, 0}) // an eventfd takes it
-		<-t.ended
-		_ = unix.Close(t.stop)
-		_ = unix.Close(t.sniffer)
+	for _, fd := range []int{t.sniffer, t.wake} {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+		}
 	}
 	closeFile(t.tun)
 	closeFile(t.netns)

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"fivetuple/scenarios/packetdrill"
-
-	"golang.org/x/sys/unix"
 )
 
 // Run runs a script in a network namespace of its own, which is gone when it
@@ -67,8 +65,17 @@ type Target struct {
 func (t *Target) Open(ctx context.Context, set *packetdrill.Settings, sent func(at time.Duration, packet []byte)) error {
 	t.ctx, t.set, t.sent = ctx, set, sent
 	t.sockets.t = t
-	t.failed = t.openDevice(set)
-	return t.failed
+	if t.failed = t.openDevice(set); t.failed != nil {
+		return t.failed
+	}
+	const atFirst = 2 // one that waits, and one beside it
+	for range atFirst {
+		t.idle().busy = true
+	}
+	for _, th := range t.all {
+		th.busy = false
+	}
+	return nil
 }
 
 // Now is the time since the first Run.
@@ -79,11 +86,10 @@ func (t *Target) Now() time.Duration {
 	return time.Since(t.zero)
 }
 
-// How the end of a wait is met: the runtime's timers may be a millisecond late,
-// and a sleep of the kernel's some 50 µs.
+// How the end of a wait is met: a thread may wake late by some 50 µs.
 const (
-	coarse = 2 * time.Millisecond
-	spin   = 200 * time.Microsecond
+	spin  = 100 * time.Microsecond
+	slice = 100 * time.Millisecond // how often the context is looked at
 )
 
 // Run waits, and tells of packets and calls meanwhile.
@@ -93,6 +99,7 @@ func (t *Target) Run(until time.Duration, done func() bool) (bool, error) {
 	}
 	for {
 		t.drain()
+		t.reap()
 		if err := context.Cause(t.ctx); err != nil {
 			return false, err
 		}
@@ -103,47 +110,9 @@ func (t *Target) Run(until time.Duration, done func() bool) (bool, error) {
 		switch {
 		case left <= 0:
 			return false, nil
-		case left <= spin:
-		case left <= coarse:
-			ts := unix.NsecToTimespec(int64(min(left-spin/2, spin)))
-			_ = unix.Nanosleep(&ts, nil) // to wake early is no harm
-		default:
-			t.sleep(left - coarse)
+		case left > spin:
+			t.poll(min(left-spin/2, slice), true)
 		}
-	}
-}
-
-// sleep waits for a time, a packet, or the return of a call.
-func (t *Target) sleep(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case p := <-t.packets:
-		t.deliver(p)
-	case r := <-t.returns:
-		r()
-	case <-timer.C:
-	case <-t.ctx.Done():
-	}
-}
-
-// drain tells of what has happened.
-func (t *Target) drain() {
-	for {
-		select {
-		case p := <-t.packets:
-			t.deliver(p)
-		case r := <-t.returns:
-			r()
-		default:
-			return
-		}
-	}
-}
-
-func (t *Target) deliver(p captured) {
-	if at := p.at.Sub(t.zero); at >= 0 {
-		t.sent(at, p.bytes)
 	}
 }
 
@@ -167,12 +136,6 @@ var lacking = map[string]string{
 
 // wallZero is the wall clock's time at time 0.
 func (t *Target) wallZero() time.Duration { return time.Duration(t.zero.UnixNano()) }
-
-// nice puts the calling thread before others: a script's times are real.
-func nice() {
-	const highest = -20
-	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), highest) // without CAP_SYS_NICE, times are less exact
-}
 
 // close ends what is left of the run.
 func (t *Target) close() {

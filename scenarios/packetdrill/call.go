@@ -36,7 +36,7 @@ type pendingCall struct {
 }
 
 // call makes a call.
-func (r *runner) call(e *Event, at time.Duration) {
+func (r *runner) call(e *Event, at time.Duration) *pendingCall {
 	c := e.Call
 	row, ok := callTable[c.Name]
 	switch {
@@ -66,7 +66,7 @@ func (r *runner) call(e *Event, at time.Duration) {
 			pc.out.after()
 		}
 	})
-	r.advance(r.tgt.Now())
+	return pc
 }
 
 // reap judges the calls that have returned, and those that should have; at

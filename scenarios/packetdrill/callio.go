@@ -55,7 +55,7 @@ func callSend(a *callArgs) func(p Sockets) outcome {
 	var to netip.AddrPort
 	if a.c.Name == "sendto" {
 		to = a.addr(4, a.r.set.RemoteIP, a.r.set.ConnectPort)
-		a.r.connecting = fd
+		a.r.connects(fd)
 	}
 	name, null := a.c.Name, a.null(1)
 	return func(p Sockets) outcome {
@@ -118,7 +118,7 @@ func callSendmsg(a *callArgs) func(p Sockets) outcome {
 	for _, e := range control {
 		m.Control = append(m.Control, sockapi.Cmsg{Level: int(a.intField(e, "cmsg_level", 0)), Type: int(a.intField(e, "cmsg_type", 1)), Value: a.cmsgInt(e)})
 	}
-	a.r.connecting = fd
+	a.r.connects(fd)
 	return func(p Sockets) outcome { return returned(p.Sendmsg(fd, m, flags)) }
 }
 

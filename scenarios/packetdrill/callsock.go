@@ -53,16 +53,45 @@ func (r *runner) accepted(fd int, remote uint16) {
 	}
 }
 
+// connects notes that a call may open a connection. If it is of a socket that
+// has none, that connection is under test from then on: what others send does
+// not matter.
+func (r *runner) connects(fd int) {
+	r.connecting = fd
+	if r.cur == nil || r.cur.udp || fd == noSuchFD {
+		return
+	}
+	for _, c := range r.conns {
+		if c.fd == fd {
+			return
+		}
+	}
+	r.cur, r.fresh = nil, true
+}
+
+// closed forgets a descriptor: its number may come again.
+func (r *runner) closed(script int64, fd int) {
+	delete(r.fds, script)
+	for _, c := range r.conns {
+		if c.fd == fd {
+			c.fd = goneFD
+		}
+	}
+}
+
+// goneFD is the descriptor of a connection that has been closed.
+const goneFD = noSuchFD
+
 func callConnect(a *callArgs) func(p Sockets) outcome {
 	fd, addr := a.fd(0), a.addr(1, a.r.set.RemoteIP, a.r.set.ConnectPort)
-	a.r.connecting = fd
+	a.r.connects(fd)
 	return func(p Sockets) outcome { return zero(p.Connect(fd, addr)) }
 }
 
 func callClose(a *callArgs) func(p Sockets) outcome {
 	fd, script := a.fd(0), a.int(0)
 	return func(p Sockets) outcome {
-		return outcome{err: p.Close(fd), after: func() { delete(a.r.fds, script) }}
+		return outcome{err: p.Close(fd), after: func() { a.r.closed(script, fd) }}
 	}
 }
 

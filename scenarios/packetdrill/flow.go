@@ -83,7 +83,7 @@ func (c *conn) sees(s *segment) {
 func (r *runner) newConn(key ports) *conn {
 	c := &conn{ports: key, fd: -1, ts: make(map[uint32]uint32)}
 	r.conns[key] = c
-	r.cur = c
+	r.cur, r.fresh = c, false
 	return c
 }
 

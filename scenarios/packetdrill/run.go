@@ -88,6 +88,10 @@ type runner struct {
 
 	line  int           // of the event in progress
 	base  time.Duration // when the previous event was over
+	// anchor is the scripted time of the previous event, afterInbound says that it
+	// was a packet of the script.
+	anchor       time.Duration
+	afterInbound bool
 	fds   map[int64]int // the script's descriptors → ours
 	files map[string]int
 	inq   map[int]bool // our descriptors with TCP_INQ
@@ -96,7 +100,8 @@ type runner struct {
 	conns      map[ports]*conn
 	cur        *conn // the connection under test
 	nextPort   int
-	connecting int // our descriptor that a call connects
+	connecting int  // our descriptor that a call connects
+	fresh      bool // and it has sent nothing yet
 	pending    []*pendingCall
 	doubt      *Problem // what may explain a difference: see doubtful
 	vars       map[string]value
@@ -202,42 +207,62 @@ func (r *runner) stop(err error) {
 func (r *runner) event(e *Event) {
 	r.line = e.Line
 	r.reap(false)
+	inbound := e.Packet != nil && e.Packet.Inbound
+	base := r.base
+	if inbound && r.afterInbound {
+		base = r.anchor // in real time, packets of the script keep their distance
+	}
 	at, end := e.Time.At, e.Time.At
 	if e.Time.Range {
 		end = e.Time.End
 	}
 	if e.Time.Kind == Relative {
-		at, end = at+r.base, end+r.base
+		at, end = at+base, end+base
 	}
 	if r.log != nil {
 		r.log(fmt.Sprintf("%s:%d: %s", r.script.File, e.Line, e))
 	}
-	if e.Packet != nil && !e.Packet.Inbound {
-		r.expect(e, at, end)
+	if e.Packet != nil && !inbound {
+		r.base = max(r.base, r.expect(e, at, end))
 	} else {
 		if at > r.tgt.Now() {
 			r.advance(at)
 		}
 		r.reap(false)
-		r.do(e, at)
-		r.advance(r.tgt.Now())
+		r.punctual(e, at)
+		r.base = r.do(e, at)
 		r.reap(false)
 	}
-	r.base = r.tgt.Now()
+	r.afterInbound, r.anchor = inbound, at
 }
 
-// do is what the script does itself.
-func (r *runner) do(e *Event, at time.Duration) {
+// punctual fails if what the script does itself begins too late, which happens
+// in real time alone.
+func (r *runner) punctual(e *Event, at time.Duration) {
+	tol := r.tolerance(at - r.base)
+	if late := r.tgt.Now() - at; e.Packet == nil && late > tol && late > time.Microsecond {
+		r.diverge("it begins %s s later than at %s: more than the tolerance of %s s; is this machine busy?", formatSeconds(late), formatSeconds(at), formatSeconds(tol))
+	}
+}
+
+// do is what the script does itself. It returns when it was over.
+func (r *runner) do(e *Event, at time.Duration) time.Duration {
 	switch {
 	case e.Packet != nil:
 		r.inject(e.Packet)
 	case e.Call != nil:
-		r.call(e, at)
+		pc := r.call(e, at)
+		r.advance(r.tgt.Now())
+		if pc.done {
+			return pc.at
+		}
 	case e.Command != nil:
 		r.command(e.Command, false)
 	case e.Code != nil:
 		r.code(e.Code)
 	}
+	r.advance(r.tgt.Now())
+	return r.tgt.Now()
 }
 
 // tolerance is how far an event may be from its time, given how long after the
