@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-//go:embed corpus/pkt/*.pkt corpus/pkt/netstack.profile
+//go:embed corpus/pkt/*.pkt corpus/pkt/netstack.profile corpus/pkt/linux.profile
 var pktCorpus embed.FS
 
 // PktNames lists the built-in packetdrill scripts: "paws.pkt".
@@ -25,7 +25,7 @@ func PktNames() []string {
 }
 
 // PktSource is a built-in packetdrill script's text, or that of its profile,
-// "netstack.profile", which lists what is expected of each.
+// "netstack.profile" or "linux.profile", which lists what is expected of each.
 func PktSource(name string) ([]byte, error) {
 	return pktCorpus.ReadFile("corpus/pkt/" + strings.TrimPrefix(name, "/"))
 }

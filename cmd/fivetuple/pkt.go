@@ -33,7 +33,7 @@ type pktOptions struct {
 	pcap, profile                   string
 	jobs                            int
 	target                          string
-	allowShell                      bool
+	allowShell, compareBoth         bool
 }
 
 func pktCommand() *cobra.Command {
@@ -49,11 +49,19 @@ itself). The built-in scripts without arguments, else files and folders.
 
 Exit status: 0 if nothing is unexpected, 1 if something is, 2 if the command line
 is wrong. With --profile, the file says what is expected; without it, a pass of
-whatever the stack supports.`,
+whatever the stack supports.
+
+--target=linux runs them on this machine's kernel instead, each in a network
+namespace of its own with a TUN device and real sockets: in real time, as root.
+No shell is run there either, unless --allow-shell says so. --compare runs them on
+both, and shows both verdicts and the first packet that differs; for one script,
+or with --verbose, both traces up to it. Its exit status is 1 if a verdict
+differs.`,
 		Example: `  fivetuple pkt
   fivetuple pkt mine.pkt --verbose --strict_time
   fivetuple pkt tests/ --profile netstack.profile --update
-  fivetuple pkt tests/ --profile netstack.profile --json`,
+  fivetuple pkt tests/ --profile netstack.profile --json
+  sudo fivetuple pkt mine.pkt --compare`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for name, v := range given {
 				if !cmd.Flags().Changed(name) {
@@ -87,6 +95,7 @@ whatever the stack supports.`,
 	f.BoolVar(&o.update, "update", false, "write the profile instead of comparing with it")
 	f.Uint64Var(&o.seed, "seed", 1, "decides every random choice; the same seed gives the same bytes")
 	f.StringVar(&o.target, "target", onNetstack, "what the scripts run against: netstack, or linux, the kernel of a network namespace (root, real time)")
+	f.BoolVar(&o.compareBoth, "compare", false, "run on netstack and on Linux, and show both verdicts and the first packet that differs")
 	f.BoolVar(&o.allowShell, "allow-shell", false, "with --target=linux: run commands that are not mapped with /bin/sh, as root in the namespace")
 	f.IntVarP(&o.jobs, "jobs", "j", 0, "scripts to run at a time; 0: one for each processor, and one with --target=linux, where they would disturb each other")
 	return cmd
@@ -108,17 +117,21 @@ type pktResult struct {
 	Expected  string   `json:"expected,omitempty"`
 	Events    int      `json:"events"`
 	Done      int      `json:"done"`
-	Virtual   float64  `json:"virtual_seconds"`
+	Virtual   float64  `json:"virtual_seconds"` // on Linux, real ones
 	Deviation float64  `json:"largest_deviation_seconds"`
 	Notes     []string `json:"notes,omitempty"`
 
 	problem *packetdrill.Problem
 	log     []string
+	trace   []packetdrill.TracePacket
 }
 
 func (o *pktOptions) run(cmd *cobra.Command, args []string) error {
 	if o.update && o.profile == "" {
 		return usagef("--update writes the file of --profile: name one")
+	}
+	if err := o.checkTarget(cmd); err != nil {
+		return err
 	}
 	defines := make(map[string]string)
 	for _, d := range o.defines {
@@ -132,7 +145,7 @@ func (o *pktOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	profile, err := o.loadProfile(len(args) == 0)
+	profile, err := o.loadProfile(len(args) == 0 && !o.compareBoth)
 	if err != nil {
 		return err
 	}
@@ -141,7 +154,10 @@ func (o *pktOptions) run(cmd *cobra.Command, args []string) error {
 			return fileError("--pcap "+o.pcap, err)
 		}
 	}
-	results := o.runAll(cmd.Context(), scripts, defines)
+	if o.compareBoth {
+		return o.compareAll(cmd.Context(), cmd.OutOrStdout(), scripts, defines)
+	}
+	results := o.runJobs(cmd.Context(), scripts, defines, o.schedule(len(scripts)))
 	if err := context.Cause(cmd.Context()); err != nil {
 		return err
 	}
@@ -151,9 +167,8 @@ func (o *pktOptions) run(cmd *cobra.Command, args []string) error {
 	return o.report(cmd.OutOrStdout(), results, profile)
 }
 
-// runAll runs the scripts, several at a time; the results are in their order.
-func (o *pktOptions) runAll(ctx context.Context, scripts []pktScript, defines map[string]string) []*pktResult {
-	jobs := o.schedule(len(scripts))
+// runJobs runs the scripts, several at a time; the results are in their order.
+func (o *pktOptions) runJobs(ctx context.Context, scripts []pktScript, defines map[string]string, jobs int) []*pktResult {
 	results := make([]*pktResult, len(scripts))
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -214,6 +229,7 @@ func (o *pktOptions) one(ctx context.Context, s pktScript, defines map[string]st
 	if err != nil {
 		return r.fail(&packetdrill.Problem{File: s.name, Line: 1, Verdict: packetdrill.Invalid, Text: err.Error()})
 	}
+	r.trace = res.Trace
 	r.Done, r.Virtual, r.Deviation, r.Notes = res.Done, res.Virtual.Seconds(), res.Deviation.Seconds(), res.Notes
 	if res.World != nil {
 		err := res.World.Bus().Close()
@@ -242,7 +258,7 @@ func (o *pktOptions) loadProfile(builtIn bool) (*packetdrill.Profile, error) {
 	case file != "":
 		src, err = os.ReadFile(file)
 	case builtIn:
-		file = "netstack.profile"
+		file = o.target + ".profile"
 		src, err = scenarios.PktSource(file)
 	default:
 		return nil, nil
@@ -262,7 +278,7 @@ func (o *pktOptions) writeProfile(cmd *cobra.Command, results []*pktResult) erro
 	for _, r := range results {
 		p.Set(r.Script, packetdrill.Verdict(r.Verdict), r.problem)
 	}
-	comment := "What is expected of each script: `fivetuple pkt --profile FILE` compares.\nnetstack " + netstackVersion() + o.flagsText()
+	comment := "What is expected of each script: `fivetuple pkt --profile FILE` compares.\n" + o.targetText() + o.flagsText()
 	if err := os.WriteFile(o.profile, []byte(p.Format(comment)), 0o644); err != nil {
 		return fileError("--profile "+o.profile, err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -9,6 +10,8 @@ import (
 
 	"fivetuple/internal/pktlinux"
 	"fivetuple/scenarios/packetdrill"
+
+	"github.com/spf13/cobra"
 )
 
 // What --target of `fivetuple pkt` may be.
@@ -16,6 +19,41 @@ const (
 	onNetstack = "netstack"
 	onLinux    = "linux"
 )
+
+// checkTarget refuses what does not go together, and what cannot be done here.
+func (o *pktOptions) checkTarget(cmd *cobra.Command) error {
+	given := func(name string) bool { return cmd.Flags().Changed(name) }
+	switch {
+	case o.target != onNetstack && o.target != onLinux:
+		return usagef("--target %s: need netstack or linux", o.target)
+	case o.compareBoth && given("target"):
+		return usagef("--compare runs scripts on both targets: leave --target out")
+	case o.compareBoth && (o.profile != "" || o.pcap != "" || o.dryRun):
+		return usagef("--compare compares verdicts and packets with each other: leave --profile, --pcap and --dry_run out")
+	case o.allowShell && o.target != onLinux && !o.compareBoth:
+		return usagef("--allow-shell is for --target=linux: on netstack, commands are mapped to its settings")
+	case o.target == onLinux && (o.pcap != "" || given("seed") || given("allow")):
+		return usagef("--pcap, --seed and --allow are for netstack: leave them out with --target=linux")
+	case o.dryRun || o.target != onLinux && !o.compareBoth:
+		return nil
+	}
+	if err := pktlinux.Check(); err != nil {
+		flag := "--target=linux"
+		if o.compareBoth {
+			flag = "--compare"
+		}
+		return fmt.Errorf("%s: %w", flag, err)
+	}
+	return nil
+}
+
+// targetText names the target, for a profile.
+func (o *pktOptions) targetText() string {
+	if o.target == onLinux {
+		return "Linux " + pktlinux.Release()
+	}
+	return "netstack " + netstackVersion()
+}
 
 // schedule is how many scripts run at a time. In real time they disturb each
 // other, so it is one unless the command line says otherwise; but the threads of

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"time"
 
+	"fivetuple/scenarios/packetdrill"
+
 	"golang.org/x/sys/unix"
 )
 
-// What a packet socket gets for each packet: at most 64 KiB and headers.
+// What a packet socket gets for each packet: a struct virtio_net_hdr, and at
+// most 64 KiB and headers.
 const (
+	vnetHeader  = 10
 	longest     = 1 << 17
 	queuedBytes = 16 << 20
 )
@@ -32,6 +36,7 @@ func (t *Target) capture() error {
 	return errors.Join(
 		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: l.Attrs().Index}),
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
+		unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1),
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, queuedBytes),
 	)
 }
@@ -44,11 +49,15 @@ func (t *Target) drain() {
 			break
 		}
 		ll, ok := from.(*unix.SockaddrLinklayer)
-		if !ok || ll.Pkttype != unix.PACKET_OUTGOING {
+		if !ok || ll.Pkttype != unix.PACKET_OUTGOING || n < vnetHeader {
 			continue
 		}
-		if at := stamp(t.oob[:oobn]).Sub(t.zero); at >= 0 {
-			t.sent(at, append([]byte(nil), t.buf[:n]...))
+		p := packetdrill.Sent{At: stamp(t.oob[:oobn]).Sub(t.zero), Bytes: append([]byte(nil), t.buf[vnetHeader:n]...)}
+		if t.buf[1] != unix.VIRTIO_NET_HDR_GSO_NONE {
+			p.Segment = int(binary.NativeEndian.Uint16(t.buf[4:]))
+		}
+		if p.At >= 0 {
+			t.sent(p)
 		}
 	}
 	for {

@@ -14,18 +14,14 @@ import (
 	"fivetuple/scenarios/packetdrill"
 )
 
-// why is a reason why a command cannot be done: feature is what is missing, if
-// something is, else the kernel has refused it, or it has failed.
-type why struct {
-	verdict packetdrill.Verdict
-	feature string
-	text    string
-}
+// why is what a command needs and is not there. Other errors say that it has
+// failed.
+type why struct{ feature, text string }
 
 func (w *why) Error() string { return w.text }
 
 func missing(feature, format string, args ...any) error {
-	return &why{packetdrill.Unsupported, feature, fmt.Sprintf(format, args...)}
+	return &why{feature, fmt.Sprintf(format, args...)}
 }
 
 // commands are those that are done without a shell. Each returns a note for the
@@ -52,23 +48,20 @@ func (t *Target) Command(l packetdrill.ShellLine, _ bool) (string, *packetdrill.
 	if strings.HasPrefix(name, "sysctl_restore") {
 		return "", nil // the namespace goes, and its settings with it
 	}
-	f := commands[name]
-	note, err := "", error(nil)
-	switch {
-	case f == nil && t.how.AllowShell:
-		err = t.shell(l)
-	case f == nil:
-		err = missing("a shell", "%s is not known, and no shell is run without --allow-shell", name)
-	default:
+	note, err := "", missing("a shell", "%s is not known, and no shell is run without --allow-shell", name)
+	if f := commands[name]; f != nil {
 		note, err = f(t, l)
+	}
+	var w *why
+	if errors.As(err, &w) && t.how.AllowShell {
+		err = t.shell(l)
 	}
 	if err == nil {
 		return note, nil
 	}
 	p := &packetdrill.Problem{Line: l.Line, Verdict: packetdrill.Diverges, Text: err.Error()}
-	var w *why
 	if errors.As(err, &w) {
-		p.Verdict, p.Feature = w.verdict, w.feature
+		p.Verdict, p.Feature = packetdrill.Unsupported, w.feature
 	}
 	return "", p
 }

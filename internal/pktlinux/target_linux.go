@@ -3,11 +3,14 @@ package pktlinux
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
 	"time"
 
 	"fivetuple/scenarios/packetdrill"
+
+	"golang.org/x/sys/unix"
 )
 
 // Run runs a script in a network namespace of its own, which is gone when it
@@ -29,16 +32,45 @@ func Run(ctx context.Context, s *packetdrill.Script, cfg packetdrill.Config, how
 		runtime.LockOSThread() // never unlocked: the thread ends, and the namespace with it
 		t := &Target{how: how}
 		if err := t.enter(); err != nil {
+			t.close()
 			done <- answer{nil, err}
 			return
 		}
-		defer t.close()
 		cfg.Target = t
 		res := packetdrill.Run(ctx, s, cfg)
+		t.close()
 		done <- answer{res, t.failed}
 	}()
 	a := <-done
 	return a.res, a.err
+}
+
+// Check makes what a script needs, a namespace with a device, and removes it.
+// The error has the remedy.
+func Check() error {
+	var s packetdrill.Settings
+	s.LocalIP, s.RemoteIP, s.MTU = netip.MustParseAddr("192.168.0.1"), netip.MustParseAddr("192.0.2.1"), 1500
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends, and the namespace with it
+		t := &Target{}
+		err := t.enter()
+		if err == nil {
+			err = t.openDevice(&s)
+		}
+		t.close()
+		done <- err
+	}()
+	return <-done
+}
+
+// Release is the kernel's version: uname -r.
+func Release() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "of an unknown version"
+	}
+	return unix.ByteSliceToString(u.Release[:])
 }
 
 // Target is one run's kernel.
@@ -46,7 +78,7 @@ type Target struct {
 	how    Config
 	ctx    context.Context
 	set    *packetdrill.Settings
-	sent   func(at time.Duration, packet []byte)
+	sent   func(packetdrill.Sent)
 	failed error // to make the device: what no script is to blame for
 
 	device
@@ -62,7 +94,7 @@ type Target struct {
 }
 
 // Open makes the device. Lengthy set-up comes here, before time 0.
-func (t *Target) Open(ctx context.Context, set *packetdrill.Settings, sent func(at time.Duration, packet []byte)) error {
+func (t *Target) Open(ctx context.Context, set *packetdrill.Settings, sent func(packetdrill.Sent)) error {
 	t.ctx, t.set, t.sent = ctx, set, sent
 	t.sockets.t = t
 	if t.failed = t.openDevice(set); t.failed != nil {
@@ -75,6 +107,11 @@ func (t *Target) Open(ctx context.Context, set *packetdrill.Settings, sent func(
 	for _, th := range t.all {
 		th.busy = false
 	}
+	t.Do(func(s packetdrill.Sockets) { // the first call of a run is slow
+		if fd, err := s.Socket(unix.AF_INET, unix.SOCK_STREAM, 0); err == nil {
+			_ = s.Close(fd)
+		}
+	}, false, func(time.Duration) {})
 	return nil
 }
 

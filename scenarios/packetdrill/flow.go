@@ -40,15 +40,15 @@ type observed struct {
 }
 
 // observe takes what the host sends: it is the link's far end.
-func (r *runner) observe(at time.Duration, packet []byte) {
-	s, ok := decode(packet)
+func (r *runner) observe(p Sent) {
+	s, ok := decode(p.Bytes)
 	if !ok || s.src != r.set.LocalIP {
 		return
 	}
 	if r.set.allows("sack-room") {
 		hideRoom(&s, r.set.MTU)
 	}
-	o := observed{at: at, segment: s}
+	o := observed{at: p.At, segment: s}
 	key := ports{s.srcPort, s.dstPort}
 	c := r.conns[key]
 	switch {
@@ -66,6 +66,7 @@ func (r *runner) observe(at time.Duration, packet []byte) {
 	}
 	o.c = c
 	r.sent = append(r.sent, o)
+	r.trace = append(r.trace, traced{observed: o, cut: p.Segment})
 }
 
 // sees notes what a segment of the host says about the connection.
@@ -139,6 +140,7 @@ func (r *runner) inject(k *Packet) {
 	if len(b) > maxPayload {
 		panic(problem(Invalid, r.line, "the packet has %d bytes: IP has %d at most", len(b), maxPayload))
 	}
+	r.trace = append(r.trace, traced{observed: observed{at: r.tgt.Now(), c: c}, line: r.line, from: k})
 	if err := r.tgt.Inject(b); err != nil {
 		r.diverge("the host does not take the packet: %v", err)
 	}

@@ -283,7 +283,7 @@ func ipDiffs(info *IPInfo, s *segment) (diffs []string) {
 	if info == nil {
 		return nil
 	}
-	ecn := map[byte]string{0: "noecn", 1: "ect1", 2: "ect0", 3: "ce"}[s.tos&3]
+	ecn := ecnNames[s.tos&3]
 	for _, f := range info.Fields {
 		got := int64(-1)
 		switch f.Name {

@@ -15,7 +15,7 @@ import (
 type netstack struct {
 	r    *runner
 	cfg  Config
-	sent func(at time.Duration, packet []byte)
+	sent func(Sent)
 	ctx  context.Context
 
 	w   *sim.World
@@ -24,7 +24,7 @@ type netstack struct {
 }
 
 // Open keeps what Run needs: the host is built when its sysctls are known.
-func (t *netstack) Open(ctx context.Context, _ *Settings, sent func(at time.Duration, packet []byte)) error {
+func (t *netstack) Open(ctx context.Context, _ *Settings, sent func(Sent)) error {
 	t.ctx, t.sent = ctx, sent
 	return nil
 }
@@ -63,7 +63,7 @@ func (t *netstack) start() error {
 }
 
 func (t *netstack) observe(packet []byte) error {
-	t.sent(t.w.Now(), append([]byte(nil), packet...))
+	t.sent(Sent{At: t.w.Now(), Bytes: append([]byte(nil), packet...)})
 	return nil
 }
 

@@ -46,6 +46,8 @@ type Result struct {
 	DeviationLine int
 	// Notes are settings of the script that change nothing here, each with why.
 	Notes []string
+	// Trace are the packets in both directions, as a script would write them.
+	Trace []TracePacket
 }
 
 // HostName and PeerName are the names in the trace: the host under test, and
@@ -67,6 +69,7 @@ func Run(ctx context.Context, s *Script, cfg Config) *Result {
 	if n, ok := r.tgt.(*netstack); ok {
 		r.res.World = n.w
 	}
+	r.res.Trace = r.traced()
 	if r.started {
 		r.res.Virtual = r.tgt.Now()
 	}
@@ -86,16 +89,17 @@ type runner struct {
 	started bool
 	zero    time.Duration // the clock of a native host at time 0
 
-	line  int           // of the event in progress
-	base  time.Duration // when the previous event was over
+	line int           // of the event in progress
+	base time.Duration // when the previous event was over
 	// anchor is the scripted time of the previous event, afterInbound says that it
 	// was a packet of the script.
 	anchor       time.Duration
 	afterInbound bool
-	fds   map[int64]int // the script's descriptors → ours
-	files map[string]int
-	inq   map[int]bool // our descriptors with TCP_INQ
+	fds          map[int64]int // the script's descriptors → ours
+	files        map[string]int
+	inq          map[int]bool // our descriptors with TCP_INQ
 
+	trace      []traced
 	sent       []observed // what the host has sent and nothing has looked at
 	conns      map[ports]*conn
 	cur        *conn // the connection under test

@@ -21,9 +21,8 @@ import (
 // rest in any order. The caller of [Run] that made a target closes it.
 type Target interface {
 	// Open makes the host with the addresses and the MTU of the settings. sent is
-	// called for each packet that the host sends, in their order, with the time
-	// of sending; it may keep the packet's bytes.
-	Open(ctx context.Context, set *Settings, sent func(at time.Duration, packet []byte)) error
+	// called for each packet that the host sends, in their order.
+	Open(ctx context.Context, set *Settings, sent func(Sent)) error
 	// Command does what one command line asks for. first says that the host has
 	// not started. The note, if there is one, says what it does not change and
 	// why. The problem is nil, or why it cannot be done; its line is that of the
@@ -46,6 +45,15 @@ type Target interface {
 	// Lacks reports whether the host does not have a feature, by the name that
 	// [Problem] gives it: "TCP Fast Open".
 	Lacks(feature string) bool
+}
+
+// Sent is a packet that a host has sent.
+type Sent struct {
+	At    time.Duration
+	Bytes []byte // to keep
+	// Segment is the size of the payloads that a network card would cut the packet
+	// into; 0 if it is one on the wire as well.
+	Segment int
 }
 
 // Sockets are the system calls of a process, as [sockapi.Proc] has them: the
