@@ -168,7 +168,7 @@ func segment(change func(*packetdrill.TCP) bool) func(*packetdrill.Event) bool {
 func TestPktProfiles(t *testing.T) {
 	files, err := filepath.Glob("corpus/pkt/*.profile")
 	require.NoError(t, err)
-	require.Len(t, files, 2)
+	require.Len(t, files, 4)
 	for _, f := range files {
 		src, err := os.ReadFile(f)
 		require.NoError(t, err)

@@ -92,6 +92,8 @@ func (t *Target) poll(d time.Duration, packets bool) {
 		fds = fds[:1]
 	}
 	ts := unix.NsecToTimespec(int64(max(d, 0)))
+	begun := t.Now()
+	defer func() { t.stall(t.Now() - begun - d) }()
 	if n, err := unix.Ppoll(fds, &ts, nil); n > 0 && err == nil && fds[0].Revents != 0 {
 		_, _ = unix.Read(t.wake, t.buf[:8])
 	}

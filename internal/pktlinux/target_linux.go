@@ -23,26 +23,50 @@ func Run(ctx context.Context, s *packetdrill.Script, cfg packetdrill.Config, how
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, how.Bound, fmt.Errorf("the script takes longer than %s", how.Bound))
 	defer cancel()
-	type answer struct {
-		res *packetdrill.Result
-		err error
+	for try := 1; ; try++ {
+		res, stalled, err := runOnce(ctx, s, cfg, how)
+		if err != nil || res.Verdict != packetdrill.Diverges || stalled == 0 && !res.Problem.Late {
+			return res, err
+		}
+		if try == tries || ctx.Err() != nil {
+			res.Notes = append(res.Notes, fmt.Sprintf("run %d times, and each time this machine did not keep up with the script (%s the last time): it may be to blame",
+				try, stalled.Round(time.Millisecond)))
+			return res, nil
+		}
 	}
-	done := make(chan answer, 1)
+}
+
+// tries is how often a script is run that differs while the machine does not
+// keep up: its processors may be lent to others.
+const tries = 4
+
+// runOnce runs a script. It says how long the machine stopped at most, if that
+// can be seen in the packets' times.
+func runOnce(ctx context.Context, s *packetdrill.Script, cfg packetdrill.Config, how Config) (*packetdrill.Result, time.Duration, error) {
+	t := &Target{how: how}
+	done := make(chan error, 1)
+	var res *packetdrill.Result
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends, and the namespace with it
-		t := &Target{how: how}
-		if err := t.enter(); err != nil {
-			t.close()
-			done <- answer{nil, err}
-			return
+		err := t.enter()
+		if err == nil {
+			cfg.Target = t
+			res = packetdrill.Run(ctx, s, cfg)
+			err = t.failed
 		}
-		cfg.Target = t
-		res := packetdrill.Run(ctx, s, cfg)
 		t.close()
-		done <- answer{res, t.failed}
+		done <- err
 	}()
-	a := <-done
-	return a.res, a.err
+	err := <-done
+	return res, t.stalled, err
+}
+
+// stall notes by how much a wait was too long, if that is much.
+func (t *Target) stall(d time.Duration) {
+	const much = 2 * time.Millisecond
+	if t.started && d > much {
+		t.stalled = max(t.stalled, d)
+	}
 }
 
 // Check makes what a script needs, a namespace with a device, and removes it.
@@ -89,6 +113,7 @@ type Target struct {
 	cc      string               // the congestion control of new sockets, if the namespace may not have it as its own
 	counts  map[string]uint64    // nstat's last
 
+	stalled time.Duration // the machine, at most
 	started bool
 	zero    time.Time // with the monotonic clock, and the wall's
 }

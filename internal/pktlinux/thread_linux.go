@@ -45,7 +45,7 @@ const (
 
 // Do makes a call on a thread of its own.
 func (t *Target) Do(call func(packetdrill.Sockets), blocks bool, returned func(at time.Duration)) {
-	th, over := t.idle(), false
+	th, over, begun := t.idle(), false, t.Now()
 	job := func() {
 		call(&t.sockets)
 		at := t.Now()
@@ -66,6 +66,9 @@ func (t *Target) Do(call func(packetdrill.Sockets), blocks bool, returned func(a
 	for {
 		t.reap()
 		left := limit - t.Now()
+		if over && !blocks {
+			t.stall(t.Now() - begun)
+		}
 		if over || left <= 0 || blocks && th.inside.Load() && th.asleep() {
 			return
 		}

@@ -245,7 +245,10 @@ func (r *runner) event(e *Event) {
 func (r *runner) punctual(e *Event, at time.Duration) {
 	tol := r.tolerance(at - r.base)
 	if late := r.tgt.Now() - at; e.Packet == nil && late > tol && late > time.Microsecond {
-		r.diverge("it begins %s s later than at %s: more than the tolerance of %s s; is this machine busy?", formatSeconds(late), formatSeconds(at), formatSeconds(tol))
+		p := problem(Diverges, e.Line, "it begins %s s later than at %s: more than the tolerance of %s s; is this machine busy?", formatSeconds(late),
+			formatSeconds(at), formatSeconds(tol))
+		p.Late = true
+		r.fail(p)
 	}
 }
 
