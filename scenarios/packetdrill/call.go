@@ -69,6 +69,10 @@ func (r *runner) call(e *Event, at time.Duration) *pendingCall {
 	return pc
 }
 
+// hearsay is how long it may take in real time to learn that a call has
+// returned: when it has is what counts.
+const hearsay = 50 * time.Millisecond
+
 // reap judges the calls that have returned, and those that should have; at
 // the end of the script it waits for the rest.
 func (r *runner) reap(final bool) {
@@ -77,8 +81,11 @@ func (r *runner) reap(final bool) {
 	for _, pc := range r.pending {
 		r.line = pc.line
 		limit := pc.due + pc.tol
-		if final {
+		switch now := r.tgt.Now(); {
+		case final:
 			r.await(max(limit, pc.due+grace), func() bool { return pc.done })
+		case r.native() && now > limit:
+			r.await(now+hearsay, func() bool { return pc.done })
 		}
 		switch {
 		case pc.done:
