@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -121,11 +122,13 @@ func (o *pktOptions) compare(ours, theirs *pktResult) *pktComparison {
 // print writes a comparison: a line, and the packets if they are asked for.
 func (c *pktComparison) print(out io.Writer, asJSON, packets bool) {
 	if asJSON {
-		b, err := json.Marshal(c)
-		if err != nil {
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false) // packets begin with < and >
+		if err := e.Encode(c); err != nil {
 			panic(err) // strings and numbers
 		}
-		fmt.Fprintf(out, "%s\n", b)
+		fmt.Fprint(out, b.String())
 		return
 	}
 	mark := " "
