@@ -195,6 +195,17 @@ func (s *sockets) Recv(fd, n, flags int) ([]byte, error) {
 	return b, err
 }
 
+// RecvInto receives into a buffer: with MSG_TRUNC, the size is that of the whole
+// message, or of what a stream has thrown away.
+func (s *sockets) RecvInto(fd int, b []byte, flags int) (int, error) {
+	for {
+		n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), uintptr(flags), 0, 0)
+		if errno != unix.EINTR || s.closing.Load() {
+			return int(n), result("recv", errno)
+		}
+	}
+}
+
 func (s *sockets) Recvfrom(fd, n, flags int) ([]byte, netip.AddrPort, error) {
 	b, from, size := make([]byte, n), make([]byte, unix.SizeofSockaddrAny), uint32(unix.SizeofSockaddrAny)
 	for {

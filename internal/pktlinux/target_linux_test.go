@@ -89,6 +89,8 @@ func TestWhatNetstackLacks(t *testing.T) {
 `},
 		{"bad addresses", open + "+0 write(3, NULL, 10) = -1 EFAULT\n+0 < P. 1:11(10) ack 1 win 65535\n+0 read(3, NULL, 10) = -1 EFAULT\n"},
 		{"pipes", open + "+0 pipe([5, 6]) = 0\n+0 < P. 1:11(10) ack 1 win 65535\n+0 splice(3, NULL, 6, NULL, 10, 0) = 10\n+0 read(5, ..., 99) = 10\n"},
+		{"the length of what is cut off", "0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3\n+0 connect(3, ..., ...) = 0\n+0 write(3, ..., 10) = 10\n+0 > udp (10)\n" +
+			"+0 < udp (200)\n+0 recv(3, ..., 50, MSG_TRUNC) = 200\n"},
 		{"epoll", open + "+0 epoll_create(1) = 5\n+0 epoll_ctl(5, EPOLL_CTL_ADD, 3, {events=EPOLLIN|EPOLLET, fd=3}) = 0\n" +
 			"+0 < P. 1:11(10) ack 1 win 65535\n+0 epoll_wait(5, {events=EPOLLIN, fd=3}, 1, 0) = 1\n"},
 		{"fields of tcp_info", open + "+0 %{ assert tcpi_delivered == 1 and tcpi_rcv_mss > 0 and tcpi_backoff == 0 }%\n"},

@@ -70,6 +70,7 @@ type Sockets interface {
 
 	Read(fd, n int) ([]byte, error)
 	Recv(fd, n, flags int) ([]byte, error)
+	RecvInto(fd int, b []byte, flags int) (int, error)
 	Recvfrom(fd, n, flags int) ([]byte, netip.AddrPort, error)
 	Recvmsg(fd int, m *sockapi.Msg, flags int) (int, error)
 	Readv(fd int, iov [][]byte) (int, error)
