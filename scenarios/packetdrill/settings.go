@@ -133,7 +133,7 @@ func (s *Settings) over(script *Script) (Settings, *Problem) {
 		case !known:
 			return out, problem(Dialect, o.Line, "option --%s is not known", o.Name)
 		case out.psp:
-			return out, unsupported(o.Line, "PSP", "netstack has no PSP encryption")
+			return out, unsupported(o.Line, "PSP", "netstack has no PSP encryption, and Linux needs a network card for it")
 		}
 	}
 	if s.IPVersion != "" && (out.LocalIP.IsValid() && out.LocalIP.Is6() != (s.IPVersion == IPv6)) {

@@ -1,0 +1,30 @@
+# What is expected of each script: `fivetuple pkt --profile FILE` compares.
+# Linux 6.18
+pass        close-active.pkt
+pass        close-passive.pkt
+pass        close-simultaneous.pkt
+pass        default-mss.pkt
+pass        fast-retransmit.pkt
+pass        handshake-active.pkt
+pass        handshake-blocking.pkt
+pass        handshake-passive.pkt
+pass        keepalive.pkt
+pass        nagle.pkt
+pass        open-simultaneous.pkt
+pass        options-none.pkt
+pass        options-sack.pkt
+pass        options-timestamps.pkt
+pass        out-of-order.pkt
+pass        paws.pkt
+pass        port-unreachable.pkt
+pass        refused-active.pkt
+pass        refused-passive.pkt
+pass        reset-validation.pkt
+pass        rto-backoff.pkt
+pass        sequence-numbers.pkt
+pass        syn-backoff.pkt
+pass        syn-in-established.pkt
+pass        timestamp-echo.pkt
+pass        udp.pkt
+pass        unacceptable-ack.pkt
+diverges    zero-window-probe.pkt:16
