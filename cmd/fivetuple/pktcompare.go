@@ -45,7 +45,7 @@ type pktPacket struct {
 // if a verdict does.
 func (o *pktOptions) compareAll(ctx context.Context, out io.Writer, scripts []pktScript, defines map[string]string) error {
 	net, lin := *o, *o
-	net.target, lin.target, lin.settings.Allow = onNetstack, onLinux, nil
+	net.target, lin.target = onNetstack, onLinux
 	o.target = onLinux
 	jobs := o.schedule(len(scripts))
 	ours := net.runJobs(ctx, scripts, defines, jobs)
@@ -98,7 +98,7 @@ func (o *pktOptions) compare(ours, theirs *pktResult) *pktComparison {
 		rows = max(len(a), len(b))
 		// What comes after the last packet that a script looks at is no part of it.
 		ended := ours.problem == nil && theirs.problem == nil
-		if d := packetdrill.Compare(a, b, tolerance); d != nil && (d.Packet < min(len(a), len(b)) || !ended) {
+		if d := packetdrill.Compare(a, b, tolerance, o.settings.Allow...); d != nil && (d.Packet < min(len(a), len(b)) || !ended) {
 			c.Difference = &pktDifference{Packet: d.Packet + 1, Fields: d.Fields}
 			rows = d.Packet + 1
 		}

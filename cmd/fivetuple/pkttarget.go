@@ -34,8 +34,8 @@ func (o *pktOptions) checkTarget(cmd *cobra.Command) error {
 		return usagef("--compare has no JUnit or TAP: use --json, or --target=linux with --junit or --tap")
 	case o.allowShell && o.target != onLinux && !o.compareBoth:
 		return usagef("--allow-shell is for --target=linux: on netstack, commands are mapped to its settings")
-	case o.target == onLinux && (o.pcap != "" || given("seed") || given("allow")):
-		return usagef("--pcap, --seed and --allow are for netstack: leave them out with --target=linux")
+	case o.target == onLinux && (o.pcap != "" || given("seed")):
+		return usagef("--pcap and --seed are for netstack: leave them out with --target=linux")
 	case o.dryRun || o.target != onLinux && !o.compareBoth:
 		return nil
 	}

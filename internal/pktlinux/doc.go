@@ -21,6 +21,7 @@ type Config struct {
 	AllowShell bool
 	// Dir is the folder in which such commands run: that of the script.
 	Dir string
-	// Bound ends a script that takes longer; zero means a minute.
+	// Bound ends a script that takes longer; zero means a minute more than its
+	// events say.
 	Bound time.Duration
 }

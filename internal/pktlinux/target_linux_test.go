@@ -2,6 +2,7 @@ package pktlinux_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -87,7 +88,10 @@ func TestWhatNetstackLacks(t *testing.T) {
 	{cmsg_level=SOL_IP, cmsg_type=IP_RECVERR, cmsg_data={ee_errno=ENOMSG, ee_origin=SO_EE_ORIGIN_TIMESTAMPING, ee_type=0,
 	ee_code=0, ee_info=SCM_TSTAMP_ACK, ee_data=499}}]}, MSG_ERRQUEUE) = 0
 `},
-		{"bad addresses", open + "+0 write(3, NULL, 10) = -1 EFAULT\n+0 < P. 1:11(10) ack 1 win 65535\n+0 read(3, NULL, 10) = -1 EFAULT\n"},
+		{"bad addresses", open + "+0 write(3, NULL, 10) = -1 EFAULT\n+0 < P. 1:11(10) ack 1 win 65535\n+0 read(3, NULL, 10) = -1 EFAULT\n" +
+			"+0 setsockopt(3, SOL_TCP, TCP_NODELAY, NULL, 4) = -1 EFAULT\n+0 getsockopt(3, SOL_TCP, TCP_NODELAY, NULL, [4]) = -1 EFAULT\n" +
+			"+0 sendmsg(3, NULL, 0) = -1 EFAULT\n+0 recvmsg(3, NULL, 0) = -1 EFAULT\n+0 sendto(3, NULL, 10, 0, ..., ...) = -1 EFAULT\n" +
+			"+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 4\n+0 bind(4, NULL, 16) = -1 EFAULT\n+0 connect(4, NULL, 16) = -1 EFAULT\n"},
 		{"pipes", open + "+0 pipe([5, 6]) = 0\n+0 < P. 1:11(10) ack 1 win 65535\n+0 splice(3, NULL, 6, NULL, 10, 0) = 10\n+0 read(5, ..., 99) = 10\n"},
 		{"the length of what is cut off", "0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3\n+0 connect(3, ..., ...) = 0\n+0 write(3, ..., 10) = 10\n+0 > udp (10)\n" +
 			"+0 < udp (200)\n+0 recv(3, ..., 50, MSG_TRUNC) = 200\n"},
@@ -104,6 +108,26 @@ func TestWhatNetstackLacks(t *testing.T) {
 			require.Nil(t, r.Problem, "%v", r.Problem)
 		})
 	}
+}
+
+// TestAllowances: PSH can be left out of the comparison here too; what is about
+// netstack alone is noted.
+func TestAllowances(t *testing.T) {
+	requireTarget(t)
+	const src = open + "+0 write(3, ..., 500) = 500\n+0 > . 1:501(500) ack 1\n"
+	require.ErrorContains(t, run(t, src, pktlinux.Config{}).Problem, "flags: expected ., got P.")
+	r := run(t, "--allow=psh,sack-room\n"+src, pktlinux.Config{})
+	require.Nil(t, r.Problem)
+	require.Contains(t, r.Notes, "--allow=sack-room: Linux keeps no room free in its segments")
+}
+
+// TestCongestionControl: a script begins with cubic, whatever the machine
+// prefers, and gets what it asks for.
+func TestCongestionControl(t *testing.T) {
+	requireTarget(t)
+	const get = "0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 getsockopt(3, SOL_TCP, TCP_CONGESTION, \"%s\", [16]) = 0\n"
+	require.Nil(t, run(t, fmt.Sprintf(get, "cubic"), pktlinux.Config{}).Problem)
+	require.Nil(t, run(t, "`sysctl -q net.ipv4.tcp_congestion_control=reno`\n"+fmt.Sprintf(get, "reno"), pktlinux.Config{}).Problem)
 }
 
 // TestCommands: what scripts ask a shell for is done without one, in the

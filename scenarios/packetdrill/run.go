@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"fivetuple/sim"
@@ -161,6 +162,10 @@ func (r *runner) run(cfg Config) {
 	if r.tgt = cfg.Target; r.tgt == nil {
 		r.tgt = &netstack{r: r, cfg: cfg}
 		r.emu = make(map[int]*emulated)
+	}
+	if r.native() && r.set.allows("sack-room") {
+		r.note("--allow=sack-room: Linux keeps no room free in its segments")
+		r.set.Allow = slices.DeleteFunc(r.set.Allow, func(name string) bool { return name == "sack-room" })
 	}
 	r.check()
 	r.host.init()

@@ -2,6 +2,7 @@ package packetdrill
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -108,8 +109,10 @@ type Difference struct {
 // sends it, its fields, and its time since the packet before, which may be off
 // by the larger of a tolerance and an eighth of it. Not compared are windows and
 // their scale, unless one is closed, and the values of timestamps: each stack
-// has its own. It returns nil if there is none.
-func Compare(a, b []TracePacket, tolerance time.Duration) *Difference {
+// has its own; and not PSH, if "psh" is among the [Allowances] that are given.
+// It returns nil if there is none.
+func Compare(a, b []TracePacket, tolerance time.Duration, allow ...string) *Difference {
+	psh := !slices.Contains(allow, "psh")
 	for i := range max(len(a), len(b)) {
 		switch {
 		case i >= len(a):
@@ -121,7 +124,7 @@ func Compare(a, b []TracePacket, tolerance time.Duration) *Difference {
 		if i > 0 {
 			before = [2]time.Duration{a[i-1].At, b[i-1].At}
 		}
-		if fields := a[i].differs(&b[i]); len(fields) > 0 {
+		if fields := a[i].differs(&b[i], psh); len(fields) > 0 {
 			return &Difference{Packet: i, Fields: fields}
 		}
 		gap, other := a[i].At-before[0], b[i].At-before[1]
@@ -134,8 +137,8 @@ func Compare(a, b []TracePacket, tolerance time.Duration) *Difference {
 
 func formatMillis(d time.Duration) string { return formatSeconds(d.Round(time.Microsecond * 100)) }
 
-// differs lists the fields that differ.
-func (p *TracePacket) differs(q *TracePacket) (fields []string) {
+// differs lists the fields that differ. psh says that PSH is one.
+func (p *TracePacket) differs(q *TracePacket, psh bool) (fields []string) {
 	diff := func(name string, x, y any) {
 		if x != y {
 			fields = append(fields, fmt.Sprintf("%s: %v against %v", name, x, y))
@@ -151,7 +154,9 @@ func (p *TracePacket) differs(q *TracePacket) (fields []string) {
 		diff("packet", p.Text, q.Text)
 		return fields
 	}
-	diff("flags", p.tcp.Flags, q.tcp.Flags)
+	if f, g := p.seg.flags, q.seg.flags; psh || (f^g)&^flagPSH != 0 {
+		diff("flags", flagText(f), flagText(g))
+	}
 	diff("seq", p.tcp.Start, q.tcp.Start)
 	diff("payload", p.tcp.Len, q.tcp.Len)
 	if p.tcp.Ack != nil && q.tcp.Ack != nil {

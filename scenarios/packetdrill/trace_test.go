@@ -60,4 +60,9 @@ func TestCompare(t *testing.T) {
 			require.Equal(t, tc.want, strings.Join(d.Fields, "; "))
 		})
 	}
+
+	const all = listen + "+0 < . 1:1(0) ack 1 win 1000\n+0 write(4, ..., 1000) = 1000\n+0 > P. 1:1001(1000) ack 1\n"
+	first := strings.NewReplacer("1000) = 1000", "2000) = 2000", "> P.", "> .").Replace(all) // more is to come
+	require.Equal(t, []string{"flags: P. against ."}, packetdrill.Compare(trace(all), trace(first), tolerance).Fields)
+	require.Nil(t, packetdrill.Compare(trace(all), trace(first), tolerance, "psh"))
 }

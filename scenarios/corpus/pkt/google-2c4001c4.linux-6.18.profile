@@ -1,11 +1,11 @@
 # What is expected of google/packetdrill's scripts at commit 2c4001c4: `fivetuple pkt --profile FILE` compares.
 # Linux 6.18, without sch_fq
 # made with --target=linux --tolerance_usecs=14000 -D CODE=host_unreachable -D TFO_COOKIE=3021b9d889017eeb
-diverges    packetdrill/tests/bsd/fast_retransmit/fr-4pkt-sack-bsd.pkt:25
+diverges    packetdrill/tests/bsd/fast_retransmit/fr-4pkt-sack-bsd.pkt:25  # a script about BSD, which sends one segment where Linux sends two
 pass        packetdrill/tests/linux/fast_retransmit/fr-4pkt-sack-linux.pkt
-diverges    packetdrill/tests/linux/packetdrill/socket_err.pkt:6
-diverges    packetdrill/tests/linux/packetdrill/socket_wrong_err.pkt:4
-diverges    packetdrill/tests/packet-timeout.pkt:13
+diverges    packetdrill/tests/linux/packetdrill/socket_err.pkt:6  # a self-test that has to fail: it asks for a socket that cannot be
+diverges    packetdrill/tests/linux/packetdrill/socket_wrong_err.pkt:4  # a self-test that has to fail: it expects an errno that does not exist
+diverges    packetdrill/tests/packet-timeout.pkt:13  # a self-test that has to fail; it gets here because Linux's first SYN timeouts are a second each (tcp_syn_linear_timeouts)
 unsupported psp/psp-basic.pkt:3
 unsupported psp/psp-ofo-bad-fin.pkt:4
 unsupported psp/psp-ofo-ok.pkt:3
@@ -30,16 +30,16 @@ pass        tcp/cubic/cubic-hystart-delay-rtt-jumps-upward.pkt
 pass        tcp/cubic/cubic-rack-reo-timeout-retrans-failed-incoming-data.pkt
 pass        tcp/cubic/cubic-rto-ss-ca-cwnd-bump.pkt
 pass        tcp/cwnd_moderation/cwnd-moderation-disorder-no-moderation.pkt
-diverges    tcp/cwnd_moderation/cwnd-moderation-ecn-enter-cwr-no-moderation-700.pkt:32
+diverges    tcp/cwnd_moderation/cwnd-moderation-ecn-enter-cwr-no-moderation-700.pkt:32  # the kernel has changed since: its congestion window is 5 here, not 4
 pass        tcp/ecn/ecn-uses-ect0.pkt
 pass        tcp/eor/no-coalesce-large.pkt
 pass        tcp/eor/no-coalesce-retrans.pkt
 pass        tcp/eor/no-coalesce-small.pkt
 pass        tcp/eor/no-coalesce-subsequent.pkt
 pass        tcp/epoll/epoll_in_edge.pkt
-diverges    tcp/epoll/epoll_out_edge.pkt:40
-diverges    tcp/epoll/epoll_out_edge_default_notsent_lowat.pkt:41
-diverges    tcp/epoll/epoll_out_edge_notsent_lowat.pkt:40
+diverges    tcp/epoll/epoll_out_edge.pkt:40  # the kernel has changed since: it sends 20000 bytes here, in two packets, not 16000
+diverges    tcp/epoll/epoll_out_edge_default_notsent_lowat.pkt:41  # the kernel has changed since: it sends 20000 bytes here, in two packets, not 16000
+diverges    tcp/epoll/epoll_out_edge_notsent_lowat.pkt:40  # the kernel has changed since: it sends 20000 bytes here, in two packets, not 16000
 pass        tcp/fast_recovery/prr-ss-10pkt-lost-1.pkt
 pass        tcp/fast_recovery/prr-ss-30pkt-lost-1_4-11_16.pkt
 pass        tcp/fast_recovery/prr-ss-30pkt-lost1_4.pkt
@@ -67,7 +67,7 @@ pass        tcp/fastopen/client/nonblocking-sendto.pkt
 pass        tcp/fastopen/client/poll.pkt
 pass        tcp/fastopen/client/sendto-af-unspec.pkt
 pass        tcp/fastopen/client/simultaneous-fast-open.pkt
-diverges    tcp/fastopen/client/syn-data-icmp-unreach-frag-needed-with-seq-ipv6.pkt:13
+diverges    tcp/fastopen/client/syn-data-icmp-unreach-frag-needed-with-seq-ipv6.pkt:13  # for IPv6 and an MTU of 1500, which it does not say: --ip_version=ipv6 --mtu=1500
 pass        tcp/fastopen/client/syn-data-icmp-unreach-frag-needed-with-seq.pkt
 pass        tcp/fastopen/client/syn-data-icmp-unreach-frag-needed.pkt
 pass        tcp/fastopen/client/syn-data-mss.pkt
@@ -81,7 +81,7 @@ pass        tcp/fastopen/server/basic-cookie-not-reqd.pkt
 pass        tcp/fastopen/server/basic-non-tfo-listener.pkt
 pass        tcp/fastopen/server/basic-rw.pkt
 pass        tcp/fastopen/server/basic-zero-payload.pkt
-diverges    tcp/fastopen/server/client-ack-dropped-then-recovery-ms-timestamps.pkt:33
+diverges    tcp/fastopen/server/client-ack-dropped-then-recovery-ms-timestamps.pkt:33  # the kernel has changed since: it offers another window here
 pass        tcp/fastopen/server/fin-close-socket.pkt
 pass        tcp/fastopen/server/icmp-baseline.pkt
 pass        tcp/fastopen/server/icmp-before-accept.pkt
@@ -112,10 +112,10 @@ pass        tcp/fastopen/server/simple2.pkt
 pass        tcp/fastopen/server/simple3.pkt
 pass        tcp/fastopen/server/sockopt-fastopen-key.pkt
 pass        tcp/fastopen/server/unread-data-closed-trigger-rst.pkt
-diverges    tcp/gro/gro-mss-option.pkt:20
+diverges    tcp/gro/gro-mss-option.pkt:20  # the kernel has changed since: it does not take the segment that is longer than the MSS, from packetdrill either
 pass        tcp/inq/client.pkt
 pass        tcp/inq/server.pkt
-diverges    tcp/ioctl/ioctl-siocinq-fin.pkt:28
+diverges    tcp/ioctl/ioctl-siocinq-fin.pkt:28  # the kernel has changed since: it delays the ACK of data that comes with a FIN
 pass        tcp/limited_transmit/limited-transmit-no-sack.pkt
 pass        tcp/limited_transmit/limited-transmit-sack.pkt
 pass        tcp/md5/md5-only-on-client-ack.pkt
@@ -127,7 +127,7 @@ pass        tcp/mtu_probe/basic-v6.pkt
 pass        tcp/nagle/https_client.pkt
 pass        tcp/nagle/sendmsg_msg_more.pkt
 pass        tcp/nagle/sockopt_cork_nodelay.pkt
-diverges    tcp/notsent_lowat/notsent-lowat-default.pkt:28
+diverges    tcp/notsent_lowat/notsent-lowat-default.pkt:28  # the kernel has changed since: it sends 20000 bytes here, in two packets, not 16000
 pass        tcp/notsent_lowat/notsent-lowat-setsockopt.pkt
 pass        tcp/notsent_lowat/notsent-lowat-sysctl.pkt
 pass        tcp/sack/sack-route-refresh-ip-tos.pkt
@@ -139,7 +139,7 @@ pass        tcp/shutdown/shutdown-rd-close.pkt
 pass        tcp/shutdown/shutdown-rd-wr-close.pkt
 pass        tcp/shutdown/shutdown-rdwr-close.pkt
 pass        tcp/shutdown/shutdown-rdwr-send-queue-ack-close.pkt
-diverges    tcp/shutdown/shutdown-rdwr-write-queue-close.pkt:25
+diverges    tcp/shutdown/shutdown-rdwr-write-queue-close.pkt:25  # the kernel has changed since: a FIN that the congestion window holds back leaves with the loss probe
 pass        tcp/shutdown/shutdown-wr-close.pkt
 pass        tcp/slow_start/slow-start-ack-per-1pkt.pkt
 pass        tcp/slow_start/slow-start-ack-per-2pkt-send-5pkt.pkt
@@ -162,7 +162,7 @@ pass        tcp/timestamping/client-only-last-byte.pkt
 pass        tcp/timestamping/partial.pkt
 pass        tcp/timestamping/server.pkt
 pass        tcp/ts_recent/fin_tsval.pkt
-diverges    tcp/ts_recent/invalid_ack.pkt:24
+diverges    tcp/ts_recent/invalid_ack.pkt:24  # the kernel has changed since: it answers the ACK of what was never sent
 pass        tcp/ts_recent/reset_tsval.pkt
 pass        tcp/user_timeout/user-timeout-probe.pkt
 pass        tcp/user_timeout/user_timeout.pkt
