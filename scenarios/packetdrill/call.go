@@ -73,6 +73,17 @@ func (r *runner) call(e *Event, at time.Duration) *pendingCall {
 // returned: when it has is what counts.
 const hearsay = 50 * time.Millisecond
 
+// awaitDue lets calls return that are due, before another is made. In real time,
+// a thread that has been woken looks again at what it waited for, and the other
+// call may have taken that: an error that poll would have shown, say.
+func (r *runner) awaitDue() {
+	for _, pc := range r.pending {
+		if now := r.tgt.Now(); r.native() && pc.due <= now {
+			r.await(now+hearsay, func() bool { return pc.done })
+		}
+	}
+}
+
 // reap judges the calls that have returned, and those that should have; at
 // the end of the script it waits for the rest.
 func (r *runner) reap(final bool) {

@@ -269,6 +269,7 @@ func (r *runner) do(e *Event, at time.Duration) time.Duration {
 	case e.Packet != nil:
 		r.inject(e.Packet)
 	case e.Call != nil:
+		r.awaitDue()
 		pc := r.call(e, at)
 		r.advance(r.tgt.Now())
 		if pc.done {

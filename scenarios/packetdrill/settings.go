@@ -103,9 +103,9 @@ func parseRange(name, value string, lo, hi int) (int, error) {
 	return n, nil
 }
 
-// Allowances are the differences of netstack that Settings.Allow can name.
+// Allowances are the differences of stacks that Settings.Allow can name.
 var Allowances = map[string]string{
-	"psh":       "the PSH flag is not compared: netstack sets it on the last segment that is queued, Linux also elsewhere",
+	"psh":       "the PSH flag is not compared: netstack sets it on the last segment that is queued, Linux also at the end of what it can send",
 	"sack-room": "the script's MSS is raised by what netstack keeps free for SACK blocks in each segment: Linux does not",
 }
 
