@@ -44,6 +44,20 @@ func TestPktLinux(t *testing.T) {
 	require.Contains(t, p.stdout(), fmt.Sprintf("pkt: %d scripts, %d pass, 0 diverges, 0 unsupported, 0 dialect, 0 invalid, 0 unexpected\n", n, n))
 }
 
+// TestPktLinuxWoken: a call that waits returns before the next one is made, which
+// would take from it what it waits for. Threads race for that: where the runner
+// does not see to it, some of so many runs fail.
+func TestPktLinuxWoken(t *testing.T) {
+	requireCapabilities(t, []int{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN})
+	args := []string{"pkt", "--target=linux", "-j", "4", "--tolerance_usecs=500000"}
+	for range 60 {
+		args = append(args, "udp-so-error.pkt")
+	}
+	p := start(t, t.TempDir(), "fivetuple", args...)
+	require.Equal(t, 0, p.wait(), "%s%s", p.stdout(), p.stderr())
+	require.Contains(t, p.stdout(), "pkt: 60 scripts, 60 pass,")
+}
+
 // TestPktLinuxReports: --json, --junit and --tap say the same of the kernel.
 func TestPktLinuxReports(t *testing.T) {
 	requireCapabilities(t, []int{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN})

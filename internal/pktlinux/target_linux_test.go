@@ -130,20 +130,6 @@ func TestCongestionControl(t *testing.T) {
 	require.Nil(t, run(t, "`sysctl -q net.ipv4.tcp_congestion_control=reno`\n"+fmt.Sprintf(get, "reno"), pktlinux.Config{}).Problem)
 }
 
-// TestWoken: a call that waits has returned before the next one is made, which
-// would take from it what it waits for. Threads race for that, so it is done often.
-func TestWoken(t *testing.T) {
-	requireTarget(t)
-	const once = `+0 write(3, ..., 100) = 100
-+0 > udp (100)
-+0...0.01 poll([{fd=3, events=POLLIN, revents=POLLERR}], 1, -1) = 1
-+.01 < icmp unreachable port_unreachable [udp (100)]
-+0 write(3, ..., 100) = -1 ECONNREFUSED
-`
-	r := run(t, "0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3\n+0 connect(3, ..., ...) = 0\n"+strings.Repeat(once, 60), pktlinux.Config{})
-	require.Nil(t, r.Problem)
-}
-
 // TestCommands: what scripts ask a shell for is done without one, in the
 // namespace.
 func TestCommands(t *testing.T) {
