@@ -8,7 +8,7 @@ FUZZTIME ?= 60s
 # Pinned, and run by version, so that the linter's modules stay out of go.mod.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # Packages in which more than one goroutine runs.
-RACE := ./stack ./sim/... ./sockapi ./gateway ./tun ./cmd/...
+RACE := ./stack ./sim/... ./sockapi ./gateway ./tun ./cmd/... ./internal/pktlinux
 # command:package pairs that the tests look for; gcc is what -race links with.
 TOOLS := ip:iproute2 iperf3:iperf3 tshark:tshark curl:curl nc:netcat-openbsd \
 	ping:iputils-ping jq:jq gcc:gcc gcc:libc6-dev

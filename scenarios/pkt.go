@@ -25,8 +25,8 @@ func PktNames() []string {
 }
 
 // PktSource is a built-in packetdrill script's text, or that of a profile:
-// "netstack.profile" lists what is expected of each built-in script,
-// "google-2c4001c4.profile" what of Google's.
+// "netstack.profile" and "linux.profile" list what is expected of each built-in
+// script, "google-2c4001c4.profile" and its kin what of Google's.
 func PktSource(name string) ([]byte, error) {
 	return pktCorpus.ReadFile("corpus/pkt/" + strings.TrimPrefix(name, "/"))
 }

@@ -180,7 +180,7 @@ func segment(change func(*packetdrill.TCP) bool) func(*packetdrill.Event) bool {
 func TestPktProfiles(t *testing.T) {
 	files, err := filepath.Glob("corpus/pkt/*.profile")
 	require.NoError(t, err)
-	require.Len(t, files, 3)
+	require.Len(t, files, 5)
 	for _, f := range files {
 		src, err := os.ReadFile(f)
 		require.NoError(t, err)

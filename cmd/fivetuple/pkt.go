@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -34,6 +33,8 @@ type pktOptions struct {
 	pcap, profile                   string
 	reports                         pktReports
 	jobs                            int
+	target                          string
+	allowShell, compareBoth         bool
 }
 
 func pktCommand() *cobra.Command {
@@ -51,15 +52,23 @@ Exit status: 0 if nothing is unexpected, 1 if something is, 2 if the command lin
 is wrong. With --profile, the file says what is expected, and may give a reason for
 each; without it, a pass of whatever the stack supports.
 
---junit and --tap write the results for other programs. What is unexpected is a
-failure there, or an error if it is dialect or invalid; what is unsupported is
-skipped; what the profile expects to differ has passed in JUnit, and is an expected
-failure in TAP.`,
+--target=linux runs them on this machine's kernel instead, each in a network
+namespace of its own with a TUN device and real sockets: in real time, as root.
+No shell is run there either, unless --allow-shell says so. --compare runs them on
+both, and shows both verdicts and the first packet that differs; for one script,
+or with --verbose, both traces up to it. Its exit status is 1 if a verdict
+differs.
+
+--junit and --tap write the results for other programs, from either target. What
+is unexpected is a failure there, or an error if it is dialect or invalid; what is
+unsupported is skipped; what the profile expects to differ has passed in JUnit, and
+is an expected failure in TAP.`,
 		Example: `  fivetuple pkt
   fivetuple pkt mine.pkt --verbose --strict_time
   fivetuple pkt tests/ --profile netstack.profile --update
   fivetuple pkt tests/ --profile netstack.profile --json
-  fivetuple pkt tests/ --profile netstack.profile --junit results.xml --tap=results.tap`,
+  fivetuple pkt tests/ --profile netstack.profile --junit results.xml --tap=results.tap
+  sudo fivetuple pkt mine.pkt --compare`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for name, v := range given {
 				if !cmd.Flags().Changed(name) {
@@ -93,7 +102,10 @@ failure in TAP.`,
 	f.BoolVar(&o.update, "update", false, "write the profile instead of comparing with it")
 	o.reports.flags(f)
 	f.Uint64Var(&o.seed, "seed", 1, "decides every random choice; the same seed gives the same bytes")
-	f.IntVarP(&o.jobs, "jobs", "j", runtime.NumCPU(), "scripts to run at a time")
+	f.StringVar(&o.target, "target", onNetstack, "what the scripts run against: netstack, or linux, the kernel of a network namespace (root, real time)")
+	f.BoolVar(&o.compareBoth, "compare", false, "run on netstack and on Linux, and show both verdicts and the first packet that differs")
+	f.BoolVar(&o.allowShell, "allow-shell", false, "with --target=linux: run commands that are not mapped with /bin/sh, as root in the namespace")
+	f.IntVarP(&o.jobs, "jobs", "j", 0, "scripts to run at a time; 0: one for each processor, and one with --target=linux, where they would disturb each other")
 	return cmd
 }
 
@@ -115,18 +127,22 @@ type pktResult struct {
 	Reason    string   `json:"reason,omitempty"`
 	Events    int      `json:"events"`
 	Done      int      `json:"done"`
-	Virtual   float64  `json:"virtual_seconds"`
+	Virtual   float64  `json:"virtual_seconds"` // on Linux, real ones
 	Deviation float64  `json:"largest_deviation_seconds"`
 	Notes     []string `json:"notes,omitempty"`
 
 	problem *packetdrill.Problem
 	file    string // empty: it is built in
 	log     []string
+	trace   []packetdrill.TracePacket
 }
 
 func (o *pktOptions) run(cmd *cobra.Command, args []string) error {
 	if o.update && o.profile == "" {
 		return usagef("--update writes the file of --profile: name one")
+	}
+	if err := o.checkTarget(cmd); err != nil {
+		return err
 	}
 	defines := make(map[string]string)
 	for _, d := range o.defines {
@@ -140,7 +156,7 @@ func (o *pktOptions) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	profile, err := o.loadProfile(len(args) == 0)
+	profile, err := o.loadProfile(len(args) == 0 && !o.compareBoth)
 	if err != nil {
 		return err
 	}
@@ -152,7 +168,10 @@ func (o *pktOptions) run(cmd *cobra.Command, args []string) error {
 			return fileError("--pcap "+o.pcap, err)
 		}
 	}
-	results := o.runAll(cmd.Context(), scripts, defines)
+	if o.compareBoth {
+		return o.compareAll(cmd.Context(), cmd.OutOrStdout(), scripts, defines)
+	}
+	results := o.runJobs(cmd.Context(), scripts, defines, o.schedule(len(scripts)))
 	if err := context.Cause(cmd.Context()); err != nil {
 		return err
 	}
@@ -162,12 +181,8 @@ func (o *pktOptions) run(cmd *cobra.Command, args []string) error {
 	return o.report(results, profile)
 }
 
-// runAll runs the scripts, several at a time; the results are in their order.
-func (o *pktOptions) runAll(ctx context.Context, scripts []pktScript, defines map[string]string) []*pktResult {
-	jobs := max(1, min(o.jobs, len(scripts)))
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(jobs)
-	}
+// runJobs runs the scripts, several at a time; the results are in their order.
+func (o *pktOptions) runJobs(ctx context.Context, scripts []pktScript, defines map[string]string, jobs int) []*pktResult {
 	results := make([]*pktResult, len(scripts))
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -224,7 +239,11 @@ func (o *pktOptions) one(ctx context.Context, s pktScript, defines map[string]st
 		}
 		cfg.Sinks = append(cfg.Sinks, sink)
 	}
-	res := packetdrill.Run(ctx, script, cfg)
+	res, err := o.runOn(ctx, script, cfg)
+	if err != nil {
+		return r.fail(&packetdrill.Problem{File: s.name, Line: 1, Verdict: packetdrill.Invalid, Text: err.Error()})
+	}
+	r.trace = res.Trace
 	r.Done, r.Virtual, r.Deviation, r.Notes = res.Done, res.Virtual.Seconds(), res.Deviation.Seconds(), res.Notes
 	if res.World != nil {
 		err := res.World.Bus().Close()
@@ -257,7 +276,7 @@ func (o *pktOptions) loadProfile(builtIn bool) (*packetdrill.Profile, error) {
 			}
 		}
 	case builtIn:
-		file = "netstack.profile"
+		file = o.target + ".profile"
 		src, err = scenarios.PktSource(file)
 	default:
 		return nil, nil
@@ -284,7 +303,7 @@ func (o *pktOptions) writeProfile(cmd *cobra.Command, results []*pktResult) erro
 		}
 		p.KeepReasons(before)
 	}
-	comment := "What is expected of each script: `fivetuple pkt --profile FILE` compares.\nnetstack " + netstackVersion() + o.flagsText()
+	comment := "What is expected of each script: `fivetuple pkt --profile FILE` compares.\n" + o.targetText() + o.flagsText()
 	if err := os.WriteFile(o.profile, []byte(p.Format(comment)), 0o644); err != nil {
 		return fileError("--profile "+o.profile, err)
 	}

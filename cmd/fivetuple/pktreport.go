@@ -82,6 +82,11 @@ func (r *pktResult) print(out io.Writer, asJSON bool) {
 	if r.Reason != "" {
 		fmt.Fprintf(out, "%-11s because %s\n", "", r.Reason)
 	}
+	for _, n := range r.Notes {
+		if strings.HasPrefix(n, "run ") {
+			fmt.Fprintf(out, "%-11s %s\n", "", n)
+		}
+	}
 	if r.Expected != "" && r.Expected != string(packetdrill.Pass) {
 		fmt.Fprintf(out, "%-11s expected %s\n", "", r.Expected)
 	}

@@ -133,7 +133,7 @@ func TestUpPing(t *testing.T) {
 	dir := t.TempDir()
 	p := up(t, dir)
 	for _, args := range [][]string{{"-4", lab4}, {"-6", lab6}} {
-		out := tool(t, nil, "ping", append([]string{"-c", "100", "-i", "0.002", "-w", "60"}, args...)...)
+		out := tool(t, nil, "ping", append([]string{"-c", "100", "-i", "0.002", "-W", "30"}, args...)...)
 		require.Contains(t, out, "100 packets transmitted, 100 received, 0% packet loss")
 	}
 	p.stop()

@@ -107,6 +107,11 @@ var rules = []rule{
 		why:   "makes the same socket calls on Linux and on sockapi, in a network namespace of its own",
 	},
 	{
+		pkg: "internal/pktlinux", allow: []string{"scenarios/packetdrill", "sockapi", "tun"}, clock: true,
+		third: []string{"github.com/vishvananda/netlink", "golang.org/x/sys/unix"},
+		why:   "the kernel as a target of packetdrill scripts: its sockets, its commands and its time are real",
+	},
+	{
 		pkg: "internal/scale", allow: []string{"sim/...", "sockapi", "trace"}, clock: true,
 		why: "measures how worlds with many connections behave, through the API that a Go test uses",
 	},

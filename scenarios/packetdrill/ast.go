@@ -11,6 +11,24 @@ type Script struct {
 	Cleanup *Command // the `...` after the last
 }
 
+// Length is how long the script takes if all happens at its time, commands aside.
+func (s *Script) Length() time.Duration {
+	var now, end time.Duration
+	for i := range s.Events {
+		var base time.Duration
+		t := &s.Events[i].Time
+		switch t.Kind {
+		case Absolute:
+			now = t.At
+		case Relative:
+			base = now
+			now += t.At
+		}
+		end = max(end, now, base+t.End)
+	}
+	return end
+}
+
 // Option is a line "--name=value" at the head of a script.
 type Option struct {
 	Line     int

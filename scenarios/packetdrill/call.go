@@ -14,6 +14,7 @@ type outcome struct {
 	n     int64
 	err   error
 	check func() string // compares what it has written; nil: nothing
+	after func()        // what the runner notes if it succeeds; nil: nothing
 }
 
 func returned[T int | int64](n T, err error) outcome { return outcome{n: int64(n), err: err} }
@@ -35,7 +36,7 @@ type pendingCall struct {
 }
 
 // call makes a call.
-func (r *runner) call(e *Event, at time.Duration) {
+func (r *runner) call(e *Event, at time.Duration) *pendingCall {
 	c := e.Call
 	row, ok := callTable[c.Name]
 	switch {
@@ -47,7 +48,7 @@ func (r *runner) call(e *Event, at time.Duration) {
 		panic(problem(Invalid, e.Line, "%s takes %d arguments, not %d", c.Name, row.args, len(c.Args)))
 	}
 	f := row.prepare(&callArgs{r, c, e.Line})
-	pc := &pendingCall{line: e.Line, call: c, row: row, blocking: e.Time.Blocking, entered: r.w.Now(), tol: r.tolerance(e.Time.End - e.Time.At)}
+	pc := &pendingCall{line: e.Line, call: c, row: row, blocking: e.Time.Blocking, entered: r.tgt.Now(), tol: r.tolerance(e.Time.End - e.Time.At)}
 	pc.due = at
 	if e.Time.Blocking {
 		pc.due = e.Time.End
@@ -56,14 +57,31 @@ func (r *runner) call(e *Event, at time.Duration) {
 		}
 	}
 	r.pending = append(r.pending, pc)
-	r.app.Do(func(p *sockapi.Proc) {
-		pc.out = f(p)
-		pc.done, pc.at = true, r.w.Now()
-		if row.newFD && pc.out.err == nil && c.Result.Kind == Number && c.Result.Int >= 0 {
+	r.tgt.Do(func(p Sockets) { pc.out = f(p) }, pc.blocking, func(at time.Duration) {
+		pc.done, pc.at = true, at
+		if pc.out.err == nil && row.newFD && c.Result.Kind == Number && c.Result.Int >= 0 {
 			r.fds[c.Result.Int] = int(pc.out.n)
 		}
+		if pc.out.err == nil && pc.out.after != nil {
+			pc.out.after()
+		}
 	})
-	r.advance(r.w.Now())
+	return pc
+}
+
+// hearsay is how long it may take in real time to learn that a call has
+// returned: when it has is what counts.
+const hearsay = 50 * time.Millisecond
+
+// awaitDue lets calls return that are due, before another is made. In real time,
+// a thread that has been woken looks again at what it waited for, and the other
+// call may have taken that: an error that poll would have shown, say.
+func (r *runner) awaitDue() {
+	for _, pc := range r.pending {
+		if now := r.tgt.Now(); r.native() && pc.due <= now {
+			r.await(now+hearsay, func() bool { return pc.done })
+		}
+	}
 }
 
 // reap judges the calls that have returned, and those that should have; at
@@ -74,15 +92,18 @@ func (r *runner) reap(final bool) {
 	for _, pc := range r.pending {
 		r.line = pc.line
 		limit := pc.due + pc.tol
-		if final {
+		switch now := r.tgt.Now(); {
+		case final:
 			r.await(max(limit, pc.due+grace), func() bool { return pc.done })
+		case r.native() && now > limit:
+			r.await(now+hearsay, func() bool { return pc.done })
 		}
 		switch {
 		case pc.done:
 			r.judge(pc)
 		case !pc.blocking:
 			r.diverge("%s: it blocks, and should return at once", pc.call.Name)
-		case final || r.w.Now() > limit:
+		case final || r.tgt.Now() > limit:
 			r.diverge("%s: it still blocks, and should have returned at %s; %s", pc.call.Name, formatSeconds(pc.due), r.quiet())
 		default:
 			keep = append(keep, pc)
@@ -177,7 +198,7 @@ type callRow struct {
 	args, orArgs int
 	newFD        bool   // it returns a descriptor
 	why          string // why there is no prepare
-	prepare      func(a *callArgs) func(p *sockapi.Proc) outcome
+	prepare      func(a *callArgs) func(p Sockets) outcome
 }
 
 // callTable are the calls that scripts make. init fills it in: rows and
@@ -215,8 +236,8 @@ func init() {
 		"epoll_wait":   {args: 4, prepare: callEpollWait},
 		"open":         {args: 2, orArgs: 3, newFD: true, prepare: callOpen},
 		"sendfile":     {args: 4, prepare: callSendfile},
-		"pipe":         {why: "sockapi has no pipes"},
-		"splice":       {why: "sockapi has no pipes"},
+		"pipe":         {args: 1, prepare: callPipe},
+		"splice":       {args: 6, prepare: callSplice},
 		"psp_rx_assoc": {why: "netstack has no PSP encryption"},
 		"psp_tx_assoc": {why: "netstack has no PSP encryption"},
 		"cap_set":      {why: "processes have no capabilities"},

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 
 	"fivetuple/sockapi"
 )
@@ -12,27 +11,26 @@ import (
 // This file has the calls that move data, which is zeros.
 
 // callRecv is read, recv and recvfrom.
-func callRecv(a *callArgs) func(p *sockapi.Proc) outcome {
+func callRecv(a *callArgs) func(p Sockets) outcome {
 	fd, n, flags := a.fd(0), a.size(a.arg(2)), 0
 	if len(a.c.Args) > 3 {
 		flags = a.flags(a.int(3))
 	}
 	if a.buffer(1) {
-		return a.faultReading(fd, flags)
+		return a.faultReading(fd, n, flags)
 	}
 	name := a.c.Name
-	return func(p *sockapi.Proc) outcome {
+	return func(p Sockets) outcome {
 		var b []byte
 		var err error
-		switch name {
-		case "read":
+		switch {
+		case flags&sockapi.MSG_TRUNC != 0:
+			b = make([]byte, n)
+			whole, err := p.RecvInto(fd, b, flags) // how long it was
+			return outcome{n: int64(whole), err: err, check: func() string { return zeros(b) }}
+		case name == "read":
 			b, err = p.Read(fd, n)
-		case "recv":
-			if flags&sockapi.MSG_TRUNC != 0 {
-				b = make([]byte, n)
-				whole, err := p.RecvInto(fd, b, flags) // how long it was
-				return outcome{n: int64(whole), err: err, check: func() string { return zeros(b) }}
-			}
+		case name == "recv":
 			b, err = p.Recv(fd, n, flags)
 		default:
 			b, _, err = p.Recvfrom(fd, n, flags)
@@ -51,21 +49,21 @@ func zeros(b []byte) string {
 }
 
 // callSend is write, send and sendto.
-func callSend(a *callArgs) func(p *sockapi.Proc) outcome {
+func callSend(a *callArgs) func(p Sockets) outcome {
 	asked := a.sized(3)
-	flags := a.flags(asked)
-	if a.buffer(1) {
-		return a.faultWriting(a.fd(0), flags)
-	}
-	fd, data := a.fd(0), make([]byte, a.size(a.arg(2)))
+	flags, fd, bad := a.flags(asked), a.fd(0), a.buffer(1)
+	n := a.size(a.arg(2))
 	var to netip.AddrPort
 	if a.c.Name == "sendto" {
 		to = a.addr(4, a.r.set.RemoteIP, a.r.set.ConnectPort)
-		a.r.connecting = fd
+		a.r.connects(fd)
 	}
-	name := a.c.Name
-	return func(p *sockapi.Proc) outcome {
-		return returned(a.r.transmit(p, fd, asked, len(data), func(from, end int) (int, error) {
+	if bad {
+		return a.faultWriting(fd, n, flags, to)
+	}
+	name, data := a.c.Name, make([]byte, n)
+	return func(p Sockets) outcome {
+		return returned(a.r.transmit(p, fd, asked, n, func(from, end int) (int, error) {
 			switch name {
 			case "write":
 				return p.Write(fd, data[from:end])
@@ -77,14 +75,14 @@ func callSend(a *callArgs) func(p *sockapi.Proc) outcome {
 	}
 }
 
-func callReadv(a *callArgs) func(p *sockapi.Proc) outcome {
+func callReadv(a *callArgs) func(p Sockets) outcome {
 	fd, iov := a.fd(0), a.iovec(a.arg(1))
-	return func(p *sockapi.Proc) outcome { return returned(p.Readv(fd, iov)) }
+	return func(p Sockets) outcome { return returned(p.Readv(fd, iov)) }
 }
 
-func callWritev(a *callArgs) func(p *sockapi.Proc) outcome {
+func callWritev(a *callArgs) func(p Sockets) outcome {
 	fd, iov := a.fd(0), a.iovec(a.arg(1))
-	return func(p *sockapi.Proc) outcome {
+	return func(p Sockets) outcome {
 		return returned(a.r.transmit(p, fd, 0, total(iov), func(from, end int) (int, error) { return p.Writev(fd, cut(iov, from, end)) }))
 	}
 }
@@ -131,19 +129,22 @@ func (a *callArgs) message(e Expr) (m *sockapi.Msg, flags *int, control []Expr) 
 	return m, flags, control
 }
 
-func callSendmsg(a *callArgs) func(p *sockapi.Proc) outcome {
+func callSendmsg(a *callArgs) func(p Sockets) outcome {
 	if nowhere(a.arg(1)) {
-		return a.fault(a.fd(0), nil)
+		return a.faultOf(a.fd(0), a.sized(2))
 	}
 	flags := a.flags(a.int(2))
 	fd := a.fd(0)
 	m, _, control := a.message(a.arg(1))
+	if a.r.native() {
+		m.Name = a.r.sockaddr(a.r.set.RemoteIP, uint16(a.r.set.ConnectPort))
+	}
 	for _, e := range control {
 		m.Control = append(m.Control, sockapi.Cmsg{Level: int(a.intField(e, "cmsg_level", 0)), Type: int(a.intField(e, "cmsg_type", 1)), Value: a.cmsgInt(e)})
 	}
-	a.r.connecting = fd
+	a.r.connects(fd)
 	asked := a.int(2)
-	return func(p *sockapi.Proc) outcome {
+	return func(p Sockets) outcome {
 		return returned(a.r.transmit(p, fd, asked, total(m.Iov), func(from, end int) (int, error) {
 			part := *m
 			part.Iov = cut(m.Iov, from, end)
@@ -161,13 +162,13 @@ func (a *callArgs) cmsgInt(e Expr) int {
 	return int(a.number(f.Value))
 }
 
-func callRecvmsg(a *callArgs) func(p *sockapi.Proc) outcome {
+func callRecvmsg(a *callArgs) func(p Sockets) outcome {
 	if nowhere(a.arg(1)) {
-		return a.fault(a.fd(0), nil)
+		return a.faultOf(a.fd(0), a.sized(2))
 	}
 	fd, flags := a.fd(0), a.flags(a.int(2))
 	m, wantFlags, control := a.message(a.arg(1))
-	return func(p *sockapi.Proc) outcome {
+	return func(p Sockets) outcome {
 		n, err := a.r.recvmsg(p, fd, m, flags)
 		return outcome{n: int64(n), err: err, check: func() string {
 			if wantFlags != nil && *wantFlags != m.Flags {
@@ -203,13 +204,13 @@ func (a *callArgs) compareCmsg(e Expr, got sockapi.Cmsg) string {
 		if ok && a.number(f.Value) != int64(v) {
 			return fmt.Sprintf("control message: expected %s, got %d", f.Value, v)
 		}
-	case time.Duration:
-		if ok {
-			return a.compareStamp(f.Value, v)
-		}
 	case sockapi.ExtendedErr:
 		if ok {
 			return a.compareExtended(f.Value, v)
+		}
+	case Timestamps:
+		if ok {
+			return a.compareTimestamp(f.Value, v)
 		}
 	}
 	return ""
@@ -246,7 +247,7 @@ func (a *callArgs) compareExtended(e Expr, v sockapi.ExtendedErr) string {
 }
 
 // callOpen opens a file of zeros that a command has made: it is in memory.
-func callOpen(a *callArgs) func(p *sockapi.Proc) outcome {
+func callOpen(a *callArgs) func(p Sockets) outcome {
 	e := a.arg(0)
 	if e.Kind != String {
 		a.bad("%s is not a file name", e)
@@ -255,7 +256,7 @@ func callOpen(a *callArgs) func(p *sockapi.Proc) outcome {
 	if !ok {
 		panic(unsupported(a.line, "files", "%s: only what dd has made can be opened", e.Text))
 	}
-	return func(p *sockapi.Proc) outcome {
+	return func(p Sockets) outcome {
 		fd, err := p.MemfdCreate(e.Text, 0)
 		if err == nil {
 			if _, err = p.Write(fd, make([]byte, size)); err == nil {
@@ -266,16 +267,17 @@ func callOpen(a *callArgs) func(p *sockapi.Proc) outcome {
 	}
 }
 
-func callSendfile(a *callArgs) func(p *sockapi.Proc) outcome {
+func callSendfile(a *callArgs) func(p Sockets) outcome {
 	out, in, offset, n := a.fd(0), a.fd(1), -1, a.size(a.arg(3))
 	if e := a.arg(2); e.Kind == List || e.Kind == Number {
 		offset = int(a.number(e))
 	}
-	return func(p *sockapi.Proc) outcome {
+	return func(p Sockets) outcome {
 		sent, err := p.Sendfile(out, in, offset, n)
-		if e := a.r.emulated(out); e != nil && err == nil {
-			e.written += uint64(sent)
-		}
-		return returned(sent, err)
+		return outcome{n: int64(sent), err: err, after: func() {
+			if e := a.r.emulated(out); e != nil {
+				e.written += uint64(sent)
+			}
+		}}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"fivetuple/sockapi"
-	"fivetuple/trace"
 )
 
 // This file and errqueue.go, zerocopy.go, stamps.go, lowat.go and badptr.go play
@@ -36,12 +35,16 @@ type emulated struct {
 	changed  func() // wakes whoever waits for the socket; nil: nothing is filtered
 }
 
-// emulated is the state of one of our descriptors; nil if it is no stream.
+// emulated is the state of one of our descriptors; nil if it is no stream, or if
+// nothing is played, since the host is Linux.
 func (r *runner) emulated(fd int) *emulated { return r.emu[fd] }
 
 // opened notes a new stream socket; an accepted one inherits what its listener
 // has.
 func (r *runner) opened(fd int, from *emulated) {
+	if r.emu == nil {
+		return
+	}
 	e := &emulated{fd: fd}
 	if from != nil {
 		e.zeroCopy.on, e.stamping.flags, e.lowat = from.zeroCopy.on, from.stamping.flags, from.lowat
@@ -93,7 +96,7 @@ func (r *runner) getEmulated(fd, level, num int) (any, bool) {
 
 // transmit makes a call that sends size bytes; write passes a part of them to
 // the stack. flags are those of the script.
-func (r *runner) transmit(p *sockapi.Proc, fd int, flags int64, size int, write func(from, to int) (int, error)) (int, error) {
+func (r *runner) transmit(p Sockets, fd int, flags int64, size int, write func(from, to int) (int, error)) (int, error) {
 	e := r.emulated(fd)
 	if e == nil {
 		return write(0, size)
@@ -108,18 +111,18 @@ func (r *runner) transmit(p *sockapi.Proc, fd int, flags int64, size int, write 
 	}
 	if err == nil && n > 0 {
 		e.zeroCopy.wrote(e, flags&msgZeroCopy != 0)
-		e.stamping.wrote(e, r.w.Now())
+		e.stamping.wrote(e, r.tgt.Now())
 	}
 	return n, err
 }
 
 // filter has poll see what is played, as soon as there is something.
-func (r *runner) filter(p *sockapi.Proc, e *emulated) {
+func (r *runner) filter(p Sockets, e *emulated) {
 	if e.changed != nil || !e.zeroCopy.on && e.stamping.flags == 0 && r.lowat(e) == noLowat {
 		return
 	}
 	e.writable = true
-	e.changed, _ = p.FilterPoll(e.fd, func(events int) int {
+	e.changed, _ = p.(*sockapi.Proc).FilterPoll(e.fd, func(events int) int {
 		if e.writable = r.mayWrite(e); !e.writable {
 			events &^= sockapi.POLLOUT
 		}
@@ -140,7 +143,7 @@ func (r *runner) segmentSent(c *conn, s *segment) {
 	from := e.sent + uint64(int64(int32(s.seq-c.localISN-1-uint32(e.sent))))
 	to := from + uint64(len(s.payload))
 	e.sent = max(e.sent, to)
-	e.stamping.sent(e, from, to, r.w.Now())
+	e.stamping.sent(e, from, to, r.tgt.Now())
 }
 
 // settle notices what the stack has done with what was sent. It reports whether
@@ -154,7 +157,7 @@ func (r *runner) settle() (woken bool) {
 		e.acked = e.written - min(e.written, uint64(r.queued(fd)))
 		had, could := len(e.errs), e.writable
 		some := e.zeroCopy.acked(e)
-		e.stamping.acked(e, r.w.Now())
+		e.stamping.acked(e, r.tgt.Now())
 		if some || len(e.errs) > had || !could && r.mayWrite(e) {
 			e.changed()
 			woken = true
@@ -164,17 +167,8 @@ func (r *runner) settle() (woken bool) {
 }
 
 // queued is the number of bytes that the stack keeps until they are
-// acknowledged; none of a connection that is over.
-func (r *runner) queued(fd int) int {
-	for _, s := range r.box.Sockets() {
-		for _, o := range s.Holders {
-			if o.HasFD && o.FD == fd && s.State != trace.Closed {
-				return s.SendQ
-			}
-		}
-	}
-	return 0
-}
+// acknowledged.
+func (r *runner) queued(fd int) int { return r.tgt.(*netstack).queued(fd) }
 
 // errnoError is the error of a call that is played.
 func errnoError(e sockapi.Errno) error { return &sockapi.Error{Errno: e} }

@@ -27,7 +27,7 @@ type notice struct {
 }
 
 // recvmsg is recvmsg with what is played: the error queue and TCP_INQ.
-func (r *runner) recvmsg(p *sockapi.Proc, fd int, m *sockapi.Msg, flags int) (int, error) {
+func (r *runner) recvmsg(p Sockets, fd int, m *sockapi.Msg, flags int) (int, error) {
 	e := r.emulated(fd)
 	if flags&sockapi.MSG_ERRQUEUE == 0 || e == nil || len(e.errs) == 0 {
 		n, err := p.Recvmsg(fd, m, flags)
@@ -43,7 +43,7 @@ func (r *runner) recvmsg(p *sockapi.Proc, fd int, m *sockapi.Msg, flags int) (in
 		m.Flags |= sockapi.MSG_TRUNC // its bytes are not played: there is no room for them
 	}
 	if n.stamped {
-		m.Control = append(m.Control, sockapi.Cmsg{Level: sockapi.SOL_SOCKET, Type: soTimestamping, Value: n.at})
+		m.Control = append(m.Control, sockapi.Cmsg{Level: sockapi.SOL_SOCKET, Type: soTimestamping, Value: Timestamps{n.at}})
 	}
 	level, typ := sockapi.IPPROTO_IP, sockapi.IP_RECVERR
 	if r.set.IPVersion != IPv4 {
@@ -53,11 +53,13 @@ func (r *runner) recvmsg(p *sockapi.Proc, fd int, m *sockapi.Msg, flags int) (in
 	return 0, nil
 }
 
-// compareStamp compares struct scm_timestamping, whose time is the script's.
-func (a *callArgs) compareStamp(e Expr, got time.Duration) string {
+// compareTimestamp compares struct scm_timestamping, {scm_sec=0,scm_nsec=10000000}:
+// a script counts from its beginning.
+func (a *callArgs) compareTimestamp(e Expr, got Timestamps) string {
 	want := time.Duration(a.intField(e, "scm_sec", 0))*time.Second + time.Duration(a.intField(e, "scm_nsec", 1))
-	if late, bad := a.r.deviation(got, want, want, a.r.tolerance(0)); bad {
-		return fmt.Sprintf("scm_timestamping: expected %s, got %s: off by %s s", formatSeconds(want), formatSeconds(got), formatSeconds(late.Abs()))
+	at := got[0] - a.r.zero
+	if late, bad := a.r.deviation(at, want, want, a.r.tolerance(0)); bad {
+		return fmt.Sprintf("scm_timestamping: expected %s, got %s: off by %s s", formatSeconds(want), formatSeconds(at), formatSeconds(late.Abs()))
 	}
 	return ""
 }

@@ -43,15 +43,15 @@ type observed struct {
 }
 
 // observe takes what the host sends: it is the link's far end.
-func (r *runner) observe(packet []byte) error {
-	s, ok := decode(append([]byte(nil), packet...))
+func (r *runner) observe(p Sent) {
+	s, ok := decode(p.Bytes)
 	if !ok || s.src != r.set.LocalIP {
-		return nil
+		return
 	}
 	if r.set.allows("sack-room") {
 		hideRoom(&s, r.set.MTU)
 	}
-	o := observed{at: r.w.Now(), segment: s}
+	o := observed{at: p.At, segment: s}
 	key := ports{s.srcPort, s.dstPort}
 	c := r.conns[key]
 	switch {
@@ -70,7 +70,7 @@ func (r *runner) observe(packet []byte) error {
 	}
 	o.c = c
 	r.sent = append(r.sent, o)
-	return nil
+	r.trace = append(r.trace, traced{observed: o, cut: p.Segment})
 }
 
 // sees notes what a segment of the host says about the connection.
@@ -89,7 +89,7 @@ func (r *runner) newConn(key ports) *conn {
 	r.serial++
 	c := &conn{ports: key, serial: r.serial, fd: -1, ts: make(map[uint32]uint32)}
 	r.conns[key] = c
-	r.cur = c
+	r.cur, r.fresh = c, false
 	return c
 }
 
@@ -145,7 +145,10 @@ func (r *runner) inject(k *Packet) {
 	if len(b) > maxPayload {
 		panic(problem(Invalid, r.line, "the packet has %d bytes: IP has %d at most", len(b), maxPayload))
 	}
-	r.dev.Inject(b)
+	r.trace = append(r.trace, traced{observed: observed{at: r.tgt.Now(), c: c}, line: r.line, from: k})
+	if err := r.tgt.Inject(b); err != nil {
+		r.diverge("the host does not take the packet: %v", err)
+	}
 }
 
 // ipFields sets what stands in brackets.
@@ -200,7 +203,7 @@ func (r *runner) fillTCP(t *TCP, c *conn, s *segment) {
 		s.urg = uint16(*t.Urg)
 	}
 	s.payload = make([]byte, t.Len)
-	c.noteInbound(t, bits, r.w.Now())
+	c.noteInbound(t, bits, r.tgt.Now())
 	c.noteWindow(t, bits, r.set.MTU)
 	for _, o := range t.Opts {
 		s.opts = append(s.opts, r.inboundOpt(o, c))

@@ -71,10 +71,14 @@ func infoOptions(i *sockapi.TCPInfo) (bits int64) {
 // tcpInfo samples the connection under test when code first looks at it.
 func (r *runner) tcpInfo(line int) func(name string, line int) (value, bool) {
 	var info *sockapi.TCPInfo
+	var native Info
 	return func(name string, at int) (value, bool) {
 		const prefix = "tcpi_"
 		if len(name) <= len(prefix) || name[:len(prefix)] != prefix {
 			return nil, false
+		}
+		if r.native() {
+			return r.nativeInfo(name[len(prefix):], line, &native)
 		}
 		if d := derivedInfo[name]; d != nil && r.cur != nil {
 			return d(r), true
@@ -91,16 +95,15 @@ func (r *runner) tcpInfo(line int) func(name string, line int) (value, bool) {
 }
 
 func (r *runner) sample(line int) *sockapi.TCPInfo {
-	if r.cur == nil || r.cur.fd < 0 {
-		panic(problem(Invalid, line, "the connection under test has no descriptor yet: tcp_info cannot be read"))
-	}
+	r.needDescriptor(line)
 	var out *sockapi.TCPInfo
-	r.app.Do(func(p *sockapi.Proc) {
-		v, err := p.Getsockopt(r.cur.fd, sockapi.IPPROTO_TCP, sockapi.TCP_INFO)
+	fd := r.cur.fd
+	r.tgt.Do(func(p Sockets) {
+		v, err := p.Getsockopt(fd, sockapi.IPPROTO_TCP, sockapi.TCP_INFO)
 		if info, ok := v.(sockapi.TCPInfo); ok && err == nil {
 			out = &info
 		}
-	})
+	}, false, func(time.Duration) {})
 	if out == nil {
 		r.diverge("getsockopt(TCP_INFO) fails on the connection under test")
 	}

@@ -34,7 +34,7 @@ func (r *runner) mayWrite(e *emulated) bool {
 
 // limited passes data to the stack in what Linux's buffers would take: a new one
 // is begun only while less than the limit waits, and then filled.
-func (r *runner) limited(p *sockapi.Proc, e *emulated, flags int64, limit uint32, size int, write func(from, to int) (int, error)) (int, error) {
+func (r *runner) limited(p Sockets, e *emulated, flags int64, limit uint32, size int, write func(from, to int) (int, error)) (int, error) {
 	done := 0
 	for done < size {
 		room := r.room(p, e, limit)
@@ -65,7 +65,7 @@ func (r *runner) limited(p *sockapi.Proc, e *emulated, flags int64, limit uint32
 }
 
 // room is what the buffer at the end of the queue can still take, or a new one.
-func (r *runner) room(p *sockapi.Proc, e *emulated, limit uint32) int {
+func (r *runner) room(p Sockets, e *emulated, limit uint32) int {
 	waits, err := p.Ioctl(e.fd, sockapi.SIOCOUTQNSD)
 	if err != nil {
 		return math.MaxInt // the write says why
@@ -81,7 +81,7 @@ func (r *runner) room(p *sockapi.Proc, e *emulated, limit uint32) int {
 }
 
 // awaitRoom waits until the socket is writable, unless it must not.
-func (r *runner) awaitRoom(p *sockapi.Proc, e *emulated, flags int64) bool {
+func (r *runner) awaitRoom(p Sockets, e *emulated, flags int64) bool {
 	status, err := p.Fcntl(e.fd, sockapi.F_GETFL, 0)
 	if err != nil || status&sockapi.O_NONBLOCK != 0 || flags&sockapi.MSG_DONTWAIT != 0 {
 		return false

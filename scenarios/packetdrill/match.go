@@ -11,13 +11,14 @@ import (
 // anyTimeLimit is how long a packet at time * is waited for.
 const anyTimeLimit = 10 * time.Minute
 
-// expect waits for a packet of the host and compares it.
-func (r *runner) expect(e *Event, from, to time.Duration) {
+// expect waits for a packet of the host and compares it. It returns when the
+// packet was sent.
+func (r *runner) expect(e *Event, from, to time.Duration) time.Duration {
 	k := e.Packet
 	tol := r.tolerance(from - r.base)
 	limit := to + max(tol, grace)
 	if e.Time.Kind == AnyTime {
-		limit = r.w.Now() + anyTimeLimit
+		limit = r.tgt.Now() + anyTimeLimit
 	}
 	var o observed
 	if !r.await(limit, func() bool { return r.take(k, &o) }) {
@@ -34,10 +35,10 @@ func (r *runner) expect(e *Event, from, to time.Duration) {
 		r.compareICMP(k.ICMP, &o)
 	}
 	if e.Time.Kind == AnyTime {
-		return
+		return o.at
 	}
 	if r.set.allows("acks") && o.pureACK() && o.at < from {
-		return
+		return r.tgt.Now()
 	}
 	if late, bad := r.deviation(o.at, from, to, tol); bad {
 		word := "later"
@@ -47,6 +48,7 @@ func (r *runner) expect(e *Event, from, to time.Duration) {
 		r.diverge("time: expected %s, sent at %s: %s s %s than the tolerance of %s s allows: %s", window(from, to), formatSeconds(o.at),
 			formatSeconds(late.Abs()), word, formatSeconds(tol), describe(k))
 	}
+	return o.at
 }
 
 func window(from, to time.Duration) string {
@@ -82,6 +84,9 @@ func (r *runner) relevant(k *Packet, o *observed) bool {
 		return false
 	case k.Ports != nil:
 		return int(o.srcPort) == k.Ports[0] && int(o.dstPort) == k.Ports[1]
+	}
+	if r.cur == nil && r.fresh && o.c != nil {
+		return false // the connection that is being opened has sent nothing yet
 	}
 	return r.cur == nil || o.c == r.cur
 }
@@ -240,7 +245,7 @@ func (r *runner) timestamp(script, live uint32, c *conn) string {
 	}
 	want, got := script-c.tsFirst[0], live-c.tsFirst[1]
 	d := time.Duration(int32(want-got)) * r.set.TSTick
-	if d.Abs() > r.tolerance(r.w.Now()) {
+	if d.Abs() > r.tolerance(r.tgt.Now()) {
 		return fmt.Sprintf("TS val: expected %d (%d ticks after the first), got %d ticks", script, want, got)
 	}
 	return ""
@@ -258,7 +263,7 @@ func (r *runner) join(k *Packet, o *observed, limit time.Duration) {
 		if !r.await(limit, func() bool { return r.take(k, &n) }) {
 			return
 		}
-		if !o.continues(&n, size, r.set.allows("psh")) || len(o.payload)+len(n.payload) > k.TCP.Len {
+		if !o.continues(&n, size, r.native() || r.set.allows("psh")) || len(o.payload)+len(n.payload) > k.TCP.Len {
 			r.sent = append([]observed{n}, r.sent...)
 			return
 		}
@@ -269,7 +274,7 @@ func (r *runner) join(k *Packet, o *observed, limit time.Duration) {
 }
 
 // continues reports whether n is the next segment of the same burst; a PSH
-// ends one, unless pshToo.
+// ends one, unless pshToo: Linux may set it within one.
 func (o *observed) continues(n *observed, size int, pshToo bool) bool {
 	return n.c == o.c && n.seq == o.seq+uint32(len(o.payload)) && (pshToo || o.flags&flagPSH == 0) &&
 		(o.flags^n.flags)&^(flagPSH|flagFIN) == 0 && n.ack == o.ack && n.win == o.win &&
@@ -281,7 +286,7 @@ func ipDiffs(info *IPInfo, s *segment) (diffs []string) {
 	if info == nil {
 		return nil
 	}
-	ecn := map[byte]string{0: "noecn", 1: "ect1", 2: "ect0", 3: "ce"}[s.tos&3]
+	ecn := ecnNames[s.tos&3]
 	for _, f := range info.Fields {
 		got := int64(-1)
 		switch f.Name {
@@ -335,14 +340,16 @@ func (r *runner) check() {
 			if k.Encap[0].Kind == "psp" {
 				feature = "PSP"
 			}
-			panic(unsupported(e.Line, feature, "netstack has no such header"))
+			if r.tgt.Lacks(feature) {
+				panic(unsupported(e.Line, feature, "neither netstack nor a TUN device has such a header"))
+			}
 		}
 		if k.TCP == nil {
 			continue
 		}
 		_, ok := flagBits(k.TCP.Flags)
 		if !ok || slices.ContainsFunc(k.TCP.Opts, func(o TCPOpt) bool { return o.Name == "ECN" }) {
-			panic(unsupported(e.Line, "Accurate ECN", "netstack has no Accurate ECN"))
+			panic(unsupported(e.Line, "Accurate ECN", "Accurate ECN is parsed, and neither sent nor compared"))
 		}
 	}
 }

@@ -2,9 +2,9 @@ package packetdrill
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"fivetuple/sim"
@@ -25,6 +25,9 @@ type Config struct {
 	Log func(string)
 	// MaxEvents bounds the events of the world; zero means a million.
 	MaxEvents uint64
+	// Target is what the script runs against; nil means netstack in virtual time,
+	// which Seed, Sinks, Started and MaxEvents are for.
+	Target Target
 }
 
 // Result is what came of a run.
@@ -44,6 +47,8 @@ type Result struct {
 	DeviationLine int
 	// Notes are settings of the script that change nothing here, each with why.
 	Notes []string
+	// Trace are the packets in both directions, as a script would write them.
+	Trace []TracePacket
 }
 
 // HostName and PeerName are the names in the trace: the host under test, and
@@ -55,15 +60,19 @@ const (
 
 // Run runs a script. What goes wrong is in the result.
 func Run(ctx context.Context, s *Script, cfg Config) *Result {
-	r := &runner{ctx: ctx, script: s, res: &Result{Events: len(s.Events)}, fds: make(map[int64]int), conns: make(map[ports]*conn), files: make(map[string]int), emu: make(map[int]*emulated)}
+	r := &runner{ctx: ctx, script: s, res: &Result{Events: len(s.Events)}, fds: make(map[int64]int), conns: make(map[ports]*conn), files: make(map[string]int)}
 	p := r.guard(func() { r.run(cfg) })
 	r.res.Verdict = Pass
 	if p != nil {
 		p.File = s.File
 		r.res.Verdict, r.res.Problem = p.Verdict, p
 	}
-	if r.w != nil {
-		r.res.World, r.res.Virtual = r.w, r.w.Now()
+	if n, ok := r.tgt.(*netstack); ok {
+		r.res.World = n.w
+	}
+	r.res.Trace = r.traced()
+	if r.started {
+		r.res.Virtual = r.tgt.Now()
 	}
 	return r.res
 }
@@ -77,23 +86,29 @@ type runner struct {
 	log    func(string)
 	res    *Result
 
-	w     *sim.World
-	box   *sim.Host
-	dev   *sim.Device
-	app   *sim.Caller
-	line  int           // of the event in progress
-	base  time.Duration // when the previous event was over
-	fds   map[int64]int // the script's descriptors → ours
-	files map[string]int
-	inq   map[int]bool // our descriptors with TCP_INQ
-	emu   map[int]*emulated
+	tgt     Target
+	started bool
+	zero    time.Duration // the clock of a native host at time 0
 
+	line int           // of the event in progress
+	base time.Duration // when the previous event was over
+	// anchor is the scripted time of the previous event, afterInbound says that it
+	// was a packet of the script.
+	anchor       time.Duration
+	afterInbound bool
+	fds          map[int64]int // the script's descriptors → ours
+	files        map[string]int
+	inq          map[int]bool      // our descriptors with TCP_INQ
+	emu          map[int]*emulated // what is played: nil on Linux
+
+	trace      []traced
 	sent       []observed // what the host has sent and nothing has looked at
 	conns      map[ports]*conn
 	cur        *conn // the connection under test
 	nextPort   int
-	serial     int // of the last connection
-	connecting int // our descriptor that a call connects
+	serial     int  // of the last connection
+	connecting int  // our descriptor that a call connects
+	fresh      bool // and it has sent nothing yet
 	pending    []*pendingCall
 	doubt      *Problem // what may explain a difference: see doubtful
 	vars       map[string]value
@@ -132,7 +147,7 @@ func (r *runner) diverge(format string, args ...any) {
 // doubtful notes that the script needs a feature that is missing, but that what
 // it expects may be met all the same: only a difference shows whether it is.
 func (r *runner) doubtful(feature, format string, args ...any) {
-	if r.doubt == nil {
+	if r.doubt == nil && r.tgt.Lacks(feature) {
 		r.doubt = unsupported(r.line, feature, format, args...)
 	}
 }
@@ -144,15 +159,30 @@ func (r *runner) run(cfg Config) {
 	}
 	r.set, r.log, r.nextPort = set, cfg.Log, 40000
 	r.vars = make(map[string]value)
+	if r.tgt = cfg.Target; r.tgt == nil {
+		r.tgt = &netstack{r: r, cfg: cfg}
+		r.emu = make(map[int]*emulated)
+	}
+	if r.native() && r.set.allows("sack-room") {
+		r.note("--allow=sack-room: Linux keeps no room free in its segments")
+		r.set.Allow = slices.DeleteFunc(r.set.Allow, func(name string) bool { return name == "sack-room" })
+	}
 	r.check()
 	r.host.init()
+	if err := r.tgt.Open(r.ctx, &r.set, r.observe); err != nil {
+		panic(problem(Invalid, 1, "%v", err))
+	}
 	if c := r.script.Init; c != nil {
 		r.command(c, true)
 	}
 	if len(r.script.Events) == 0 {
 		panic(problem(Invalid, 1, "the script has no events: there is nothing to test"))
 	}
-	r.start(cfg)
+	r.line, r.started = 1, true
+	r.advance(0)
+	if r.native() {
+		r.tgt.Do(func(p Sockets) { r.zero = p.(NativeSockets).Zero() }, false, func(time.Duration) {})
+	}
 	for i := range r.script.Events {
 		r.event(&r.script.Events[i])
 		r.res.Done++
@@ -164,60 +194,25 @@ func (r *runner) run(cfg Config) {
 	}
 }
 
-// start builds the world: a host, and a link whose other end is the script.
-func (r *runner) start(cfg Config) {
-	if cfg.MaxEvents == 0 {
-		cfg.MaxEvents = 1_000_000
-	}
-	r.w = sim.New(sim.Config{Seed: cfg.Seed, MaxEvents: cfg.MaxEvents})
-	for _, s := range cfg.Sinks {
-		r.w.Bus().Attach(s)
-	}
-	bits := 16
-	if r.set.LocalIP.Is6() {
-		bits = 64
-	}
-	h, err := r.w.AddHost(sim.HostConfig{Name: HostName, Addrs: []netip.Prefix{netip.PrefixFrom(r.set.LocalIP, bits)}, TCP: r.host.tcp})
-	mtu := r.set.MTU
-	if r.set.allows("sack-room") {
-		mtu += mtuRoom
-	}
-	if err == nil {
-		r.dev, err = h.AttachDevice(sim.DeviceConfig{Name: "tun0", Peer: PeerName, MTU: mtu, Write: r.observe})
-	}
-	if err != nil {
-		panic(problem(Invalid, 1, "%v", err))
-	}
-	r.box, r.app = h, h.SpawnCaller("app")
-	if cfg.Started != nil {
-		cfg.Started(r.w, r.set.RemoteIP)
-	}
-	r.advance(0)
-}
-
-// advance runs the world up to and including the events of time t. Timers of
-// that instant come before what the script does at it.
+// advance lets time pass until t. What the host does at that instant comes
+// before what the script does at it.
 func (r *runner) advance(t time.Duration) {
-	// Step by step, what is played happens at the instant of its cause.
-	for len(r.emu) > 0 {
-		next, ok := r.w.NextEvent()
-		if !ok || next > t {
-			break
-		}
-		r.step(next)
-		r.settle()
-	}
-	r.step(t)
-	if r.settle() {
-		r.step(t)
-	}
+	_, err := r.tgt.Run(t, nil)
+	r.stop(err)
 }
 
-func (r *runner) step(t time.Duration) {
-	err := r.w.Run(r.ctx, sim.Until(t))
+// await lets time pass until done, or until nothing can come until limit.
+func (r *runner) await(limit time.Duration, done func() bool) bool {
+	ok, err := r.tgt.Run(limit, done)
+	r.stop(err)
+	return ok
+}
+
+// stop ends the run for an error of the target.
+func (r *runner) stop(err error) {
 	switch {
 	case err == nil:
-	case errors.Is(err, sim.ErrMaxEvents):
+	case bounded(err):
 		r.diverge("%v", err)
 	default:
 		panic(problem(Invalid, r.line, "%v", err))
@@ -227,42 +222,66 @@ func (r *runner) step(t time.Duration) {
 func (r *runner) event(e *Event) {
 	r.line = e.Line
 	r.reap(false)
+	inbound := e.Packet != nil && e.Packet.Inbound
+	base := r.base
+	if inbound && r.afterInbound {
+		base = r.anchor // in real time, packets of the script keep their distance
+	}
 	at, end := e.Time.At, e.Time.At
 	if e.Time.Range {
 		end = e.Time.End
 	}
 	if e.Time.Kind == Relative {
-		at, end = at+r.base, end+r.base
+		at, end = at+base, end+base
 	}
 	if r.log != nil {
 		r.log(fmt.Sprintf("%s:%d: %s", r.script.File, e.Line, e))
 	}
-	if e.Packet != nil && !e.Packet.Inbound {
-		r.expect(e, at, end)
+	if e.Packet != nil && !inbound {
+		r.base = max(r.base, r.expect(e, at, end))
 	} else {
-		if at > r.w.Now() {
+		if at > r.tgt.Now() {
 			r.advance(at)
 		}
 		r.reap(false)
-		r.do(e, at)
-		r.advance(r.w.Now())
+		r.punctual(e, at)
+		r.base = r.do(e, at)
 		r.reap(false)
 	}
-	r.base = r.w.Now()
+	r.afterInbound, r.anchor = inbound, at
 }
 
-// do is what the script does itself.
-func (r *runner) do(e *Event, at time.Duration) {
+// punctual fails if what the script does itself begins too late, which happens
+// in real time alone.
+func (r *runner) punctual(e *Event, at time.Duration) {
+	tol := r.tolerance(at - r.base)
+	if late := r.tgt.Now() - at; e.Packet == nil && late > tol && late > time.Microsecond {
+		p := problem(Diverges, e.Line, "it begins %s s later than at %s: more than the tolerance of %s s; is this machine busy?", formatSeconds(late),
+			formatSeconds(at), formatSeconds(tol))
+		p.Late = true
+		r.fail(p)
+	}
+}
+
+// do is what the script does itself. It returns when it was over.
+func (r *runner) do(e *Event, at time.Duration) time.Duration {
 	switch {
 	case e.Packet != nil:
 		r.inject(e.Packet)
 	case e.Call != nil:
-		r.call(e, at)
+		r.awaitDue()
+		pc := r.call(e, at)
+		r.advance(r.tgt.Now())
+		if pc.done {
+			return pc.at
+		}
 	case e.Command != nil:
 		r.command(e.Command, false)
 	case e.Code != nil:
 		r.code(e.Code)
 	}
+	r.advance(r.tgt.Now())
+	return r.tgt.Now()
 }
 
 // tolerance is how far an event may be from its time, given how long after the
@@ -297,25 +316,12 @@ func (r *runner) deviation(actual, from, to, tol time.Duration) (late time.Durat
 // by how much it is late.
 const grace = 2 * time.Second
 
-// await runs the world until done, or until nothing can come until limit.
-func (r *runner) await(limit time.Duration, done func() bool) bool {
-	for !done() {
-		next, ok := r.w.NextEvent()
-		if !ok || next > limit {
-			return false
-		}
-		r.advance(next)
-	}
-	return true
-}
-
-// quiet says what the host is waiting for.
+// quiet says what the host is waiting for, if that is known.
 func (r *runner) quiet() string {
-	next, ok := r.w.NextEvent()
-	if !ok {
-		return "no timer is armed"
+	if t, ok := r.tgt.(interface{ quiet() string }); ok {
+		return t.quiet()
 	}
-	return fmt.Sprintf("the next timer is due at %s", formatSeconds(next))
+	return "the time is " + formatSeconds(r.tgt.Now())
 }
 
 // finish waits for calls that are still blocked.

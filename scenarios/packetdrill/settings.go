@@ -103,10 +103,10 @@ func parseRange(name, value string, lo, hi int) (int, error) {
 	return n, nil
 }
 
-// Allowances are the differences of netstack that Settings.Allow can name.
+// Allowances are the differences of stacks that Settings.Allow can name.
 var Allowances = map[string]string{
 	"acks":      "a pure ACK may come earlier than expected, and more of them may, and a later timestamp may be echoed: netstack acknowledges each segment at once, Linux holds ACKs back",
-	"psh":       "the PSH flag is not compared: netstack sets it on the last segment that is queued, Linux also elsewhere",
+	"psh":       "the PSH flag is not compared: netstack sets it on the last segment that is queued, Linux also at the end of what it can send",
 	"sack-room": "the script's MSS is raised by what netstack keeps free for SACK blocks in each segment: Linux does not",
 }
 
@@ -134,7 +134,7 @@ func (s *Settings) over(script *Script) (Settings, *Problem) {
 		case !known:
 			return out, problem(Dialect, o.Line, "option --%s is not known", o.Name)
 		case out.psp:
-			return out, unsupported(o.Line, "PSP", "netstack has no PSP encryption")
+			return out, unsupported(o.Line, "PSP", "netstack has no PSP encryption, and Linux needs a network card for it")
 		}
 	}
 	if s.IPVersion != "" && (out.LocalIP.IsValid() && out.LocalIP.Is6() != (s.IPVersion == IPv6)) {

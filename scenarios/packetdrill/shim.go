@@ -20,6 +20,9 @@ const (
 // setINQ is setsockopt(TCP_INQ).
 func (r *runner) setINQ(fd, level, num int, v any) bool {
 	n, ok := v.(int)
+	if !r.tgt.Lacks("TCP_INQ") {
+		return false
+	}
 	if level != sockapi.IPPROTO_TCP || num != tcpINQ || !ok {
 		return false
 	}
@@ -32,7 +35,7 @@ func (r *runner) setINQ(fd, level, num int, v any) bool {
 
 // addINQ adds the control message of TCP_INQ: the bytes that are left. At the
 // end of the stream it is 1, as in Linux.
-func (r *runner) addINQ(p *sockapi.Proc, fd int, m *sockapi.Msg) {
+func (r *runner) addINQ(p Sockets, fd int, m *sockapi.Msg) {
 	if !r.inq[fd] {
 		return
 	}
@@ -49,8 +52,8 @@ func (r *runner) addINQ(p *sockapi.Proc, fd int, m *sockapi.Msg) {
 // derivedInfo are fields of struct tcp_info that follow from what the script
 // has sent.
 var derivedInfo = map[string]func(r *runner) int64{
-	"tcpi_last_data_recv": func(r *runner) int64 { return (r.w.Now() - r.cur.lastData).Milliseconds() },
-	"tcpi_last_ack_recv":  func(r *runner) int64 { return (r.w.Now() - r.cur.lastAck).Milliseconds() },
+	"tcpi_last_data_recv": func(r *runner) int64 { return (r.tgt.Now() - r.cur.lastData).Milliseconds() },
+	"tcpi_last_ack_recv":  func(r *runner) int64 { return (r.tgt.Now() - r.cur.lastAck).Milliseconds() },
 }
 
 // noteInbound keeps what derivedInfo and addINQ need.

@@ -82,7 +82,7 @@ var sysctlTable = map[string]sysctlRow{
 }
 
 // defaultSysctls is what google's corpus sets before nearly every script.
-func (r *runner) defaultSysctls(l shellLine, first bool) {
+func (r *runner) defaultSysctls(l ShellLine, first bool) {
 	for _, kv := range [][2]string{
 		{"tcp_rmem", "4096 540000 15728640"}, {"tcp_wmem", "4096 262144 4194304"}, {"tcp_timestamps", "1"},
 		{"tcp_syn_retries", "5"}, {"tcp_sack", "1"}, {"tcp_congestion_control", "cubic"}, {"tcp_recovery", "1"},
@@ -92,27 +92,27 @@ func (r *runner) defaultSysctls(l shellLine, first bool) {
 }
 
 // sysctls takes "name=value" words; flags say how loud sysctl is.
-func (r *runner) sysctls(l shellLine, first bool) {
-	for _, w := range l.words[1:] {
+func (r *runner) sysctls(l ShellLine, first bool) {
+	for _, w := range l.Words[1:] {
 		name, v, ok := strings.Cut(w, "=")
 		if strings.HasPrefix(w, "-") {
 			continue
 		}
 		if !ok {
-			panic(problem(Dialect, l.line, "%s %s: need name=value", l.words[0], w))
+			panic(problem(Dialect, l.Line, "%s %s: need name=value", l.Words[0], w))
 		}
 		r.sysctl(l, name, v, first)
 	}
 }
 
-func (r *runner) sysctl(l shellLine, name, v string, first bool) {
+func (r *runner) sysctl(l ShellLine, name, v string, first bool) {
 	name = strings.TrimPrefix(name, "/proc/sys/")
 	name = strings.ReplaceAll(name, "/", ".")
 	name = strings.TrimPrefix(strings.TrimPrefix(name, "net.ipv4."), "net.ipv6.")
 	v = strings.Join(strings.Fields(v), " ")
 	if name == "tcp_congestion_control" {
 		if v != "cubic" && v != "reno" {
-			panic(unsupported(l.line, "congestion control "+v, "netstack has cubic and reno"))
+			panic(unsupported(l.Line, "congestion control "+v, "netstack has cubic and reno"))
 		}
 		r.host.change(l, name, v, first, func() { r.host.tcp.Congestion = v })
 		return
@@ -122,7 +122,7 @@ func (r *runner) sysctl(l shellLine, name, v string, first bool) {
 	}
 	row, ok := sysctlTable[name]
 	if !ok {
-		panic(problem(Dialect, l.line, "sysctl %s is not known", name))
+		panic(problem(Dialect, l.Line, "sysctl %s is not known", name))
 	}
 	if row.set == nil {
 		r.note("sysctl " + name + "=" + v + ": " + row.why)
@@ -132,12 +132,12 @@ func (r *runner) sysctl(l shellLine, name, v string, first bool) {
 	for _, f := range strings.Fields(v) {
 		k, err := strconv.ParseInt(f, 0, 64)
 		if err != nil {
-			panic(problem(Dialect, l.line, "sysctl %s=%s: need numbers", name, v))
+			panic(problem(Dialect, l.Line, "sysctl %s=%s: need numbers", name, v))
 		}
 		n = append(n, k)
 	}
 	if len(n) == 0 {
-		panic(problem(Dialect, l.line, "sysctl %s needs a value", name))
+		panic(problem(Dialect, l.Line, "sysctl %s needs a value", name))
 	}
 	r.host.change(l, name, v, first || row.late, func() {
 		if why := row.set(&r.host, n); why != "" {
@@ -147,9 +147,9 @@ func (r *runner) sysctl(l shellLine, name, v string, first bool) {
 }
 
 // change sets a value, which after the start must be the one that holds.
-func (h *hostState) change(l shellLine, name, v string, may bool, set func()) {
+func (h *hostState) change(l ShellLine, name, v string, may bool, set func()) {
 	if !may && h.values[name] != v {
-		panic(unsupported(l.line, "sysctl "+name+"="+v, "it is set after the host has started"))
+		panic(unsupported(l.Line, "sysctl "+name+"="+v, "it is set after the host has started"))
 	}
 	h.values[name] = v
 	set()

@@ -30,6 +30,8 @@ type Problem struct {
 	Text    string
 	// Feature names what is missing, for Unsupported: "TCP Fast Open".
 	Feature string
+	// Late says that the script was late, and not its host: the machine is busy.
+	Late bool
 }
 
 // Error reads "file:line: text".
