@@ -63,6 +63,9 @@ func (c *liveConfig) build(w *sim.World, dc sim.DeviceConfig) (*sim.Host, []*sim
 		return nil, nil, err
 	}
 	more, err := c.attachAlso(h, dc)
+	for _, p := range c.peers() {
+		w.Netdb().AddHost(p.Name, p.Addrs...)
+	}
 	w.HandleCommands(func(text []byte) error { return carryOut(w, text) })
 	return h, append([]*sim.Device{d}, more...), err
 }

@@ -42,6 +42,7 @@ var services = []service{
 	{name: "discard", port: 9, source: "RFC 863", stream: discardStream, datagram: func(session, []byte) []byte { return nil }},
 	{name: "daytime", port: 13, source: "RFC 867", stream: daytimeStream, datagram: func(s session, _ []byte) []byte { return []byte(daytime(s)) }},
 	{name: "chargen", port: 19, source: "RFC 864", stream: chargenStream, datagram: func(session, []byte) []byte { return chargenLine(0) }},
+	{name: "dns", port: 53, source: "RFC 1035", stream: dnsStream, datagram: dnsDatagram},
 	{name: "http", port: 80, source: "RFC 9112", stream: httpStream},
 	{name: "iperf3", port: 5201, source: "iperf3 -s", instance: newIperf},
 }

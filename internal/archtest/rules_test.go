@@ -121,6 +121,10 @@ var rules = []rule{
 		why:   "measures the command from outside, in network namespaces of its own",
 	},
 	{
+		pkg: "internal/nameserver", third: []string{"golang.org/x/net/dns/dnsmessage"},
+		why: "from a DNS message to its answer, by the names that it is given: it has no socket",
+	},
+	{
 		pkg: "internal/soak", clock: true,
 		third: []string{"github.com/vishvananda/netlink", "golang.org/x/sys/unix"},
 		why:   "loads the command from outside, in network namespaces of its own",
