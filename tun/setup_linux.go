@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -18,7 +19,8 @@ import (
 // Configure changes all or nothing: on an error, what was done is undone. Closing the device drops
 // addresses and routes with it, so there is no counterpart.
 //
-// A host address that the machine already has, on any interface, is an error. IPv6 addresses are added
+// A host address that the machine already has is an error, unless the device itself has it, with the same prefix length: a
+// persistent device that was made ready before needs no privilege then. IPv6 addresses are added
 // without duplicate address detection and are usable when Configure returns. A route to the network of a host
 // address is there already, and accepted. Configure acts on the network namespace of the calling thread
 // and needs CAP_NET_ADMIN in it. The returned error is an [*Error], or several joined if undoing failed.
@@ -49,9 +51,12 @@ func checkSetup(hostAddrs, routes []netip.Prefix, mtu int) error {
 	if err := checkMTU(mtu); err != nil {
 		return err
 	}
-	for _, addr := range hostAddrs {
+	for i, addr := range hostAddrs {
 		if err := checkPrefix("address", addr, mtu); err != nil {
 			return err
+		}
+		if slices.Contains(hostAddrs[:i], addr) {
+			return &Error{Problem: fmt.Sprintf("address %s is given twice", addr), Remedy: "leave one out"}
 		}
 	}
 	for _, dst := range routes {
@@ -154,10 +159,23 @@ func (s *setup) setUp() error {
 	return configError("bring up "+s.name, err)
 }
 
+// hasAddr reports whether the device has this very address, with its prefix length.
+func (s *setup) hasAddr(p netip.Prefix) bool {
+	list, err := netlink.AddrList(s.link, netlink.FAMILY_ALL)
+	return err == nil && slices.ContainsFunc(list, func(a netlink.Addr) bool {
+		ones, _ := a.Mask.Size()
+		ip, ok := netip.AddrFromSlice(a.IP)
+		return ok && ip.Unmap() == p.Addr() && ones == p.Bits()
+	})
+}
+
 func (s *setup) addAddr(p netip.Prefix) error {
 	owner, err := addrOwner(p.Addr())
 	if err != nil {
 		return configError("list the addresses of this machine", err)
+	}
+	if owner == s.name && s.hasAddr(p) {
+		return nil // somebody has made the device ready, for those who may not
 	}
 	if owner != "" {
 		return &Error{

@@ -93,7 +93,9 @@ func TestConfigureErrors(t *testing.T) {
 		{"IPv6 address taken", prefixes("fd77::1/64", "fd66::1/64"), nil, 1400,
 			"address fd66::1/64 is already assigned to other0: choose another host address"},
 		{"address given twice", prefixes("10.77.0.1/24", "10.77.0.1/24"), nil, 1400,
-			"address 10.77.0.1/24 is already assigned to ft0: choose another host address"},
+			"address 10.77.0.1/24 is given twice: leave one out"},
+		{"address taken by the device itself, otherwise", prefixes("10.77.0.1/24", "10.77.0.1/16"), nil, 1400,
+			"address 10.77.0.1/16 is already assigned to ft0: choose another host address"},
 		{"route taken", prefixes("10.77.0.1/24", "fd77::1/64"), prefixes("10.98.0.0/16", "fd98::/64", "10.99.0.0/16"), 1400,
 			"route 10.99.0.0/16 already exists: choose another network, or remove it: ip route del 10.99.0.0/16"},
 		{"route with host bits", prefixes("10.77.0.1/24"), prefixes("10.98.0.1/16"), 1400,
@@ -111,6 +113,19 @@ func TestConfigureErrors(t *testing.T) {
 			require.Equal(t, before, stateOf(t, "ft0"))
 		})
 	}
+}
+
+// TestConfigureReady: a device that somebody has made ready needs no privilege.
+func TestConfigureReady(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	open(t, tun.Config{Name: "ft0"})
+	addrs := prefixes("10.77.0.1/24", "fd77::1/64")
+	require.NoError(t, tun.Configure("ft0", addrs, nil, 1400))
+	ready := stateOf(t, "ft0")
+	withoutNetAdmin(t, func() { require.NoError(t, tun.Configure("ft0", addrs, nil, 1400)) })
+	require.Equal(t, ready, stateOf(t, "ft0"))
 }
 
 func TestConfigureWithoutMeans(t *testing.T) {
