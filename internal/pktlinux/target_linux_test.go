@@ -223,6 +223,9 @@ func TestUnprivileged(t *testing.T) {
 	require.NoError(t, err)
 	cmd := exec.Command("setpriv", "--reuid=65534", "--clear-groups", "--bounding-set=-all", exe, "-test.run=^TestUnprivileged$", "-test.v")
 	if _, err := exec.LookPath("setpriv"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("this test needs setpriv (util-linux), and must run in CI")
+		}
 		t.Skip("this test needs setpriv (util-linux)")
 	}
 	cmd.Dir = "/"
