@@ -131,13 +131,7 @@ func (m *DatagramMerger) fits(d *datagram) bool {
 }
 
 func (m *DatagramMerger) flush(out []Packet) []Packet {
-	switch len(m.run) {
-	case 0:
-	case 1:
-		out = append(out, m.run[0])
-	default:
-		out = append(out, m.join())
-	}
+	out = appendRun(out, m.run, m.join)
 	m.run = m.run[:0]
 	return out
 }

@@ -133,15 +133,21 @@ func (m *Merger) fits(p Packet, s *segment) bool {
 
 // flush appends what the run has become.
 func (m *Merger) flush(out []Packet) []Packet {
-	switch len(m.run) {
-	case 0:
-	case 1:
-		out = append(out, m.run[0])
-	default:
-		out = append(out, m.join())
-	}
+	out = appendRun(out, m.run, m.join)
 	m.run = m.run[:0]
 	return out
+}
+
+// appendRun appends a run of packets: one as it is, more as the one that join
+// makes of them.
+func appendRun(out, run []Packet, join func() Packet) []Packet {
+	switch len(run) {
+	case 0:
+		return out
+	case 1:
+		return append(out, run[0])
+	}
+	return append(out, join())
 }
 
 // join makes one packet of the run. Its payload is not copied.
