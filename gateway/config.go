@@ -17,19 +17,23 @@ const DefaultMaxFlows = 32768
 // Counts is what a gateway has done.
 type Counts struct {
 	TCP, UDP, Echo      uint64 // flows that were opened
+	Published           uint64 // those of them that came from the outside
 	Refused             uint64 // what the outside has refused
 	Expired, Overflowed uint64 // flows that were idle; packets beyond the limit
 	Lost                uint64 // datagrams that a socket had no room for
 	Sent, Received      uint64 // bytes to the outside, and from it
 }
 
-// Flow describes a flow: the two five-tuples, and what has passed.
+// Flow describes a flow: the two five-tuples, and what has passed. An inbound
+// one came from Remote to Local, a published port, and goes on from Target, which
+// is netstack's own address, to Client.
 type Flow struct {
 	Proto          string // "tcp", "udp", "icmp", "icmpv6"
-	State          string // "connecting", "opening", "open"
+	State          string // "connecting", "opening", "entering", "open"
 	Client, Target netip.AddrPort
 	Local, Remote  netip.AddrPort // the outside socket's
-	FD             int            // of the inside socket; -1: none
-	HostFD         int            // of the outside socket
-	Sent, Received uint64         // bytes to the outside, and from it
+	Inbound        bool
+	FD             int    // of the inside socket; -1: none
+	HostFD         int    // of the outside socket
+	Sent, Received uint64 // bytes to the outside, and from it
 }

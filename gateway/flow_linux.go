@@ -15,18 +15,19 @@ import (
 
 // base is what all flows have.
 type base struct {
-	g      *Gateway
-	iface  *stack.Interface
-	key    key
-	dialed netip.AddrPort // where it goes on to
-	local  netip.AddrPort // the outside socket's own address
-	host   int            // the outside socket; -1: none
-	num    int32          // tells flows apart that had the same descriptor
-	events uint32         // what epoll has said since the last step
-	queued bool           // in Gateway.ready
-	timed  bool           // in Gateway.timed
-	ended  bool
-	last   time.Duration // when something passed
+	g       *Gateway
+	iface   *stack.Interface
+	key     key
+	dialed  netip.AddrPort // where it goes on to; where it is from, if it is inbound
+	local   netip.AddrPort // the outside socket's own address
+	host    int            // the outside socket; -1: none
+	num     int32          // tells flows apart that had the same descriptor
+	events  uint32         // what epoll has said since the last step
+	inbound bool           // through a published port
+	queued  bool           // in Gateway.ready
+	timed   bool           // in Gateway.timed
+	ended   bool
+	last    time.Duration // when something passed
 
 	sent, received uint64 // bytes
 }
@@ -41,14 +42,19 @@ func (b *base) common() *base { return b }
 // open makes the outside socket.
 func (b *base) open(f flow, typ, proto int) (err error) {
 	if b.host, err = dial(typ, proto, b.dialed); err != nil {
-		if g := b.g; !g.starved && (err == unix.EMFILE || err == unix.ENFILE) {
-			g.starved = true
-			g.p.Warn("gateway: no descriptor is left for an outside socket: " + errnoName(err) + "; raise the limit (ulimit -n), or lower --gateway-flows")
-		}
+		b.g.starve(err)
 		return err
 	}
 	b.g.byFD[int32(b.host)] = f
 	return b.g.poll.add(b.host, b.num)
+}
+
+// starve says, once, that this process has no descriptor left, if that is it.
+func (g *Gateway) starve(err error) {
+	if !g.starved && (err == unix.EMFILE || err == unix.ENFILE) {
+		g.starved = true
+		g.p.Warn("gateway: no descriptor is left for an outside socket: " + errnoName(err) + "; raise the limit (ulimit -n), or lower --gateway-flows")
+	}
 }
 
 // leave closes the outside socket and forgets the flow.
@@ -106,7 +112,7 @@ func (g *Gateway) Flows() []Flow {
 	for _, f := range g.flows {
 		b := f.common()
 		d := Flow{Proto: protoNames[b.key.proto], State: "open", Client: b.key.client, Target: b.key.target,
-			Local: b.local, Remote: b.dialed, FD: -1, HostFD: b.host, Sent: b.sent, Received: b.received}
+			Local: b.local, Remote: b.dialed, Inbound: b.inbound, FD: -1, HostFD: b.host, Sent: b.sent, Received: b.received}
 		switch f := f.(type) {
 		case *tcpFlow:
 			d.FD, d.State = f.fd, f.state.String()

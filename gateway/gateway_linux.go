@@ -20,19 +20,21 @@ type Gateway struct {
 	ping4 bool // ping sockets may be made
 	ping6 bool
 
-	flows   map[key]flow
-	byFD    map[int32]flow           // by the machine's descriptor
-	doors   map[netip.AddrPort]*door // listeners
-	shut    []*door                  // those that nobody waits at, oldest first
-	fresh   []*held                  // arrivals that wait for the thread
-	ready   []step                   // what may make progress
-	timed   []flow                   // what may expire
-	sweep   time.Duration            // when it is looked at next
-	num     int32                    // of the last flow
-	full    bool                     // the limit was hit, and it was said
-	starved bool                     // the same for this process's descriptors
-	kept    buffers
-	bytes   []byte // what is on its way between two calls
+	flows     map[key]flow
+	byFD      map[int32]flow           // by the machine's descriptor
+	doors     map[netip.AddrPort]*door // listeners
+	shut      []*door                  // those that nobody waits at, oldest first
+	fresh     []*held                  // arrivals that wait for the thread
+	ready     []step                   // what may make progress
+	timed     []flow                   // what may expire
+	sweep     time.Duration            // when it is looked at next
+	num       int32                    // of the last flow
+	full      bool                     // the limit was hit, and it was said
+	starved   bool                     // the same for this process's descriptors
+	kept      buffers
+	published []*published // ordered
+	spare     int          // a descriptor for when there is no other; -1: none
+	bytes     []byte       // what is on its way between two calls
 
 	counts Counts
 }
@@ -76,7 +78,7 @@ func New(cfg Config) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{cfg: cfg, poll: p, flows: map[key]flow{}, byFD: map[int32]flow{}, doors: map[netip.AddrPort]*door{},
-		bytes: make([]byte, maxBuffer), sweep: sockapi.NoDeadline}
+		bytes: make([]byte, maxBuffer), sweep: sockapi.NoDeadline, spare: -1}
 	g.ping4, g.ping6 = canPing(netip.IPv4Unspecified(), unix.IPPROTO_ICMP), canPing(netip.IPv6Unspecified(), unix.IPPROTO_ICMPV6)
 	return g, nil
 }
@@ -169,7 +171,9 @@ func (g *Gateway) queue(f flow) {
 
 func (g *Gateway) enqueue(s step) {
 	g.ready = append(g.ready, s)
-	g.p.Rouse()
+	if g.p != nil { // else it has not begun, and will look
+		g.p.Rouse()
+	}
 }
 
 // hold keeps an arrival for the thread.
@@ -233,6 +237,12 @@ func (g *Gateway) Close() {
 			unix.Close(b.host)
 			b.host = -1
 		}
+	}
+	for _, p := range g.published {
+		p.close()
+	}
+	if g.spare >= 0 {
+		unix.Close(g.spare)
 	}
 	unix.Close(g.poll.fd)
 }

@@ -27,10 +27,7 @@ func dial(typ, proto int, to netip.AddrPort) (int, error) {
 		return -1, err
 	}
 	if typ == unix.SOCK_STREAM {
-		// Data goes on as it comes; a peer that is gone is noticed after two
-		// hours, as RFC 5382, REQ-5 asks for.
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+		streamOptions(fd)
 	}
 	err = unix.Connect(fd, sockaddr(to))
 	for err == unix.EINTR {
@@ -41,6 +38,13 @@ func dial(typ, proto int, to netip.AddrPort) (int, error) {
 		return -1, err
 	}
 	return fd, nil
+}
+
+// streamOptions: data goes on as it comes; a peer that is gone is noticed after
+// two hours, as RFC 5382, REQ-5 asks for.
+func streamOptions(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 }
 
 func sockaddr(a netip.AddrPort) unix.Sockaddr {
@@ -56,6 +60,11 @@ func localName(fd int) netip.AddrPort {
 	if err != nil {
 		return netip.AddrPort{}
 	}
+	return addrOf(sa)
+}
+
+// addrOf is the reverse of sockaddr.
+func addrOf(sa unix.Sockaddr) netip.AddrPort {
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))

@@ -19,9 +19,10 @@ const (
 	connecting tcpState = iota // the outside socket connects; the SYN is held back
 	opening                    // the SYN was given to netstack
 	open                       // accepted: both sides are there
+	entering                   // of a published port: the inside socket connects
 )
 
-func (s tcpState) String() string { return [...]string{"connecting", "opening", "open"}[s] }
+func (s tcpState) String() string { return [...]string{"connecting", "opening", "open", "entering"}[s] }
 
 // tcpFlow is a TCP connection, which is two.
 type tcpFlow struct {
@@ -94,6 +95,8 @@ func (f *tcpFlow) step() {
 	case f.ended:
 	case f.state == open:
 		f.pump()
+	case f.state == entering:
+		f.enter()
 	case f.given:
 		f.end()
 	case f.state == connecting && f.events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0:

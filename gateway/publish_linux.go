@@ -1,0 +1,263 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"fivetuple/sockapi"
+	"fivetuple/trace"
+
+	"golang.org/x/sys/unix"
+)
+
+// This file lets connections in: from a listener of the machine's, through a
+// socket of netstack that connects to a program inside. pump_linux.go passes on
+// what they carry, as it does for those that go out.
+
+// published is a publication and its sockets.
+type published struct {
+	Publication
+	posts  []flow
+	opened uint64 // flows so far
+}
+
+// Published describes a publication: what it has let in so far.
+type Published struct {
+	Publication
+	Opened uint64
+}
+
+// Publish begins to listen for what comes to the machine. It may be called
+// before the gateway runs; afterwards by the world's goroutine alone. The error
+// names the address, and the remedy.
+func (g *Gateway) Publish(p Publication) error {
+	if i := slices.IndexFunc(g.published, func(o *published) bool { return o.overlaps(p) }); i >= 0 {
+		return fmt.Errorf("%s is published already, as %s", p.Ends(p.Host), g.published[i])
+	}
+	if g.spare < 0 {
+		g.spare = spareDescriptor()
+	}
+	pub := &published{Publication: p}
+	for n := range uint16(p.Ports) {
+		at := netip.AddrPortFrom(p.Host.Addr(), p.Host.Port()+n)
+		if err := g.post(pub, at, netip.AddrPortFrom(p.Inside.Addr(), p.Inside.Port()+n)); err != nil {
+			pub.close()
+			return fmt.Errorf("%s: %w", at, listenError(at, err))
+		}
+	}
+	g.published = append(g.published, pub)
+	slices.SortFunc(g.published, func(a, b *published) int { return a.compare(b.Publication) })
+	return nil
+}
+
+// post makes the socket of one port.
+func (g *Gateway) post(pub *published, at, to netip.AddrPort) error {
+	typ := unix.SOCK_STREAM
+	if pub.Proto == "udp" {
+		typ = unix.SOCK_DGRAM
+	}
+	host, err := listenAt(at, typ)
+	if err != nil {
+		return err
+	}
+	g.num++
+	b := base{g: g, host: host, num: g.num, dialed: to, local: at}
+	var f flow = &tcpPost{base: b, pub: pub}
+	g.byFD[int32(host)] = f
+	pub.posts = append(pub.posts, f)
+	return g.poll.add(host, g.num)
+}
+
+// Unpublish ends the publication of the same protocol and address of the
+// machine, and reports whether there was one. Connections that it has let in go
+// on.
+func (g *Gateway) Unpublish(p Publication) bool {
+	i := slices.IndexFunc(g.published, func(o *published) bool {
+		return o.Proto == p.Proto && o.Host == p.Host && o.Ports == p.Ports
+	})
+	if i < 0 {
+		return false
+	}
+	g.published[i].close()
+	g.published = slices.Delete(g.published, i, i+1)
+	return true
+}
+
+// Published lists the publications, ordered by protocol and address.
+func (g *Gateway) Published() (out []Published) {
+	for _, p := range g.published {
+		out = append(out, Published{p.Publication, p.opened})
+	}
+	return out
+}
+
+func (p *published) close() {
+	for _, f := range p.posts {
+		f.end()
+	}
+}
+
+// listenError says what to do.
+func listenError(at netip.AddrPort, err error) error {
+	remedy := ""
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		remedy = "; another program has the port (ss -lntup says which): choose another one"
+	case errors.Is(err, unix.EACCES):
+		remedy = "; ports below net.ipv4.ip_unprivileged_port_start are for root: choose a higher one, or give the program CAP_NET_BIND_SERVICE"
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		remedy = "; the machine does not have the address: choose one of `ip addr`'s"
+	case errors.Is(err, unix.EMFILE):
+		remedy = "; raise the limit (ulimit -n), or publish fewer ports"
+	}
+	return fmt.Errorf("%s%s", errnoName(err), remedy)
+}
+
+// tcpPost is a listener of the machine's. It is told of by epoll like a flow, but
+// is none: it is not in Gateway.flows.
+type tcpPost struct {
+	base
+	pub *published
+}
+
+// arrived, expires: it has no packets, and stays.
+func (s *tcpPost) arrived(*held)          {}
+func (s *tcpPost) expires() time.Duration { return sockapi.NoDeadline }
+func (s *tcpPost) end()                   { s.leave() }
+
+// maxAccepts is how many connections are accepted before it is others' turn.
+const maxAccepts = 64
+
+// step implements [step]: it accepts who has come.
+func (s *tcpPost) step() {
+	for range maxAccepts {
+		if s.ended {
+			return
+		}
+		fd, peer, err := acceptFrom(s.host)
+		switch err {
+		case nil:
+			s.admit(fd, peer)
+		case unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM:
+			return
+		case unix.EMFILE, unix.ENFILE:
+			if !s.shed(err) {
+				return
+			}
+		default: // of one connection, which is gone: accept(2)
+		}
+	}
+	s.g.queue(s)
+}
+
+// shed resets a connection for which no descriptor is left, with the help of the
+// spare one: it would wait for ever. It reports whether there was one.
+func (s *tcpPost) shed(err error) bool {
+	g := s.g
+	g.starve(err)
+	if g.spare < 0 {
+		return false
+	}
+	unix.Close(g.spare)
+	fd, _, err := acceptFrom(s.host)
+	if err == nil {
+		reset(fd)
+		unix.Close(fd)
+		g.counts.Refused++
+	}
+	g.spare = spareDescriptor()
+	return err == nil
+}
+
+// admit begins the flow of a connection.
+func (s *tcpPost) admit(fd int, peer netip.AddrPort) {
+	g := s.g
+	if len(g.flows) >= g.cfg.MaxFlows {
+		g.overflow()
+		reset(fd)
+		unix.Close(fd)
+		return
+	}
+	g.full = false
+	g.num++
+	f := &tcpFlow{base: base{g: g, inbound: true, host: fd, num: g.num, dialed: peer, local: localName(fd), last: g.p.Now()}, state: entering, fd: -1}
+	g.byFD[int32(fd)] = f
+	s.pub.opened++
+	if err := f.dialInside(s.dialed); err != nil {
+		f.key.client = s.dialed
+		f.notEntered(err)
+		return
+	}
+	g.flows[f.key] = f
+	if err := g.poll.add(fd, f.num); err != nil {
+		f.abortInside()
+	}
+}
+
+// dialInside starts to connect the inside socket.
+func (f *tcpFlow) dialInside(to netip.AddrPort) (err error) {
+	g, p := f.g, f.g.p
+	if f.fd, err = p.Socket(family(to.Addr()), sockapi.SOCK_STREAM|sockapi.SOCK_NONBLOCK, 0); err != nil {
+		f.fd = -1
+		return err
+	}
+	if f.watch, err = p.Watch(f.fd, func() { g.queue(f) }); err != nil {
+		_ = p.Close(f.fd) // the first error is the one to report
+		f.fd = -1
+		return err
+	}
+	if err = p.Setsockopt(f.fd, sockapi.IPPROTO_TCP, sockapi.TCP_NODELAY, 1); err != nil {
+		return err
+	}
+	if err = p.Connect(f.fd, to); err != nil && !errors.Is(err, sockapi.EINPROGRESS) {
+		return err
+	}
+	from, err := p.Getsockname(f.fd)
+	f.key = key{unix.IPPROTO_TCP, to, from}
+	return err
+}
+
+// enter goes on when the inside socket is connected, or could not be.
+func (f *tcpFlow) enter() {
+	g := f.g
+	if f.events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+		g.mark("inside: tcp connect %s: given up by %s", f.key.client, f.dialed)
+		f.abortInside()
+		return
+	}
+	if f.watch.State() == trace.SynSent || !f.watch.Writable() {
+		return
+	}
+	if v, err := g.p.Getsockopt(f.fd, sockapi.SOL_SOCKET, sockapi.SO_ERROR); err != nil {
+		f.notEntered(err)
+		return
+	} else if v != 0 {
+		f.notEntered(sockapi.Errno(v.(int)))
+		return
+	}
+	// Set before, it would start with the first segment after the handshake.
+	_ = g.p.Setsockopt(f.fd, sockapi.SOL_SOCKET, sockapi.SO_KEEPALIVE, 1)
+	f.state = open
+	g.counts.TCP++
+	g.counts.Published++
+	g.mark("inside: tcp %s -> %s, for %s -> %s", f.key.target, f.key.client, f.dialed, f.local)
+	f.pump()
+}
+
+// notEntered resets the outside connection: the inside has refused it.
+func (f *tcpFlow) notEntered(err error) {
+	f.g.mark("inside: tcp connect %s: %s, for %s", f.key.client, insideName(err), f.dialed)
+	f.g.counts.Refused++
+	f.abortOutside()
+}
+
+// insideName is an error of the stack's as the trace has it.
+func insideName(err error) string {
+	if e, ok := errors.AsType[sockapi.Errno](err); ok {
+		return e.Error() + " (" + e.Name() + ")"
+	}
+	return err.Error()
+}
