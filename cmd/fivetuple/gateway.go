@@ -21,8 +21,12 @@ type gatewayView interface {
 // gatewayCounts is a gateway's line of `stats` and of the summary.
 func gatewayCounts(g gatewayView) string {
 	c := g.Counts()
-	return fmt.Sprintf("gateway: %d flows open; %d tcp, %d udp, %d echo so far; %d refused, %d expired, %d beyond the limit; %d bytes out, %d in",
+	text := fmt.Sprintf("gateway: %d flows open; %d tcp, %d udp, %d echo so far; %d refused, %d expired, %d beyond the limit; %d bytes out, %d in",
 		len(g.Flows()), c.TCP, c.UDP, c.Echo, c.Refused, c.Expired, c.Overflowed, c.Sent, c.Received)
+	if c.Published > 0 {
+		text += fmt.Sprintf("; %d flows through published ports", c.Published)
+	}
+	return text
 }
 
 func gatewayCommand() *cobra.Command {
@@ -31,7 +35,8 @@ func gatewayCommand() *cobra.Command {
 		Short: "list the flows of a live session's gateway: the five-tuple before, and the one after",
 		Long: `List the flows of a live session's gateway: each has a five-tuple inside, which
 netstack has, and one outside, which the machine has. FD is the inside socket's
-descriptor, as in ss and fds; HOSTFD is that of the fivetuple process.`,
+descriptor, as in ss and fds; HOSTFD is that of the fivetuple process. An arrow
+shows who has opened the connection: "<-" came in through a published port.`,
 		Example: `  fivetuple gateway @ft0`,
 	}, func(s *liveSession, cmd *cobra.Command, _ []string) error {
 		if s.gate == nil {
@@ -45,8 +50,12 @@ func writeFlows(w io.Writer, flows []gateway.Flow) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "Netid\tState\tInside\t\tFD\tOutside\t\tHostFD\tSent\tReceived")
 	for _, f := range flows {
-		fmt.Fprintf(t, "%s\t%s\t%s\t-> %s\t%s\t%s\t-> %s\t%s\t%d\t%d\n", f.Proto, f.State,
-			f.Client, end(f.Target), number(f.FD), orDash(f.Local), end(f.Remote), number(f.HostFD), f.Sent, f.Received)
+		arrow := "->"
+		if f.Inbound {
+			arrow = "<-"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s %s\t%s\t%s\t%s %s\t%s\t%d\t%d\n", f.Proto, f.State, f.Client, arrow, end(f.Target),
+			number(f.FD), orDash(f.Local), arrow, end(f.Remote), number(f.HostFD), f.Sent, f.Received)
 	}
 	return t.Flush()
 }

@@ -15,14 +15,16 @@ import (
 
 // gatewayFlags is what a gateway was asked for, as it was typed.
 type gatewayFlags struct {
-	on    bool
-	maps  []string
-	flows int
+	on      bool
+	maps    []string
+	publish []string
+	flows   int
 }
 
 func (g *gatewayFlags) define(f *pflag.FlagSet) {
 	f.BoolVar(&g.on, "gateway", false, "pass TCP, UDP and pings for any address on, through sockets of this machine")
 	f.StringArrayVar(&g.maps, "gateway-map", nil, "send what is for one address to another, `INSIDE=OUTSIDE`, as 10.77.0.3=127.0.0.1 or\n10.77.0.3:53=127.0.0.53:53; may be repeated. Loopback is reached in no other way")
+	f.StringArrayVar(&g.publish, "publish", nil, "let connections in: `[HOST-ADDR:]PORT[-PORT]:[ADDR:]PORT[/udp]`, as 8080:80 or\n0.0.0.0:8080:10.77.0.1:80; may be repeated. HOST-ADDR is 127.0.0.1 unless it is\nwritten, ADDR the namespace's own address")
 	f.IntVar(&g.flows, "gateway-flows", gateway.DefaultMaxFlows, "most `flows` at a time")
 }
 
@@ -127,6 +129,9 @@ func (l *live) openDeviceHere(routes []netip.Prefix) (err error) {
 // checkGateway reads --gateway, --netns and what goes with them.
 func (c *upConfig) checkGateway(u *upFlags) (err error) {
 	c.netns = u.netns
+	if err := c.checkPublish(u); err != nil {
+		return err
+	}
 	if c.gateway, err = u.gateway.config(c.addrs); err != nil || c.gateway == nil {
 		return err
 	}
@@ -148,5 +153,5 @@ func (c *upConfig) gatewayReady() string {
 	for _, m := range c.gateway.Map {
 		text += fmt.Sprintf(", %s is %s", end(m.Inside), end(m.Outside))
 	}
-	return text
+	return text + c.publishReady()
 }

@@ -85,8 +85,10 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 	if err := l.observe(cmd); err != nil || l.gateway == nil {
 		return err
 	}
-	l.gate, err = startGateway(*l.gateway, l.host)
-	return err
+	if l.gate, err = startGateway(*l.gateway, l.host); err != nil {
+		return err
+	}
+	return l.openPublished()
 }
 
 // beginRecording makes the file of --record.

@@ -48,8 +48,9 @@ type upConfig struct {
 	also             []alsoDevice    // more devices
 	forward          bool            // the stack is a router between them
 	gateway          *gateway.Config // nil: none
-	netemOut         string          // impairments of the packets to Linux
-	netemIn          string          // and of those from it
+	publish          []gateway.Publication
+	netemOut         string // impairments of the packets to Linux
+	netemIn          string // and of those from it
 	diag             *diag
 	out              *outputs
 }

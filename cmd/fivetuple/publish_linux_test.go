@@ -1,0 +1,108 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// listen makes an echo server in the namespace.
+func (s *served) listen(addr string) {
+	s.t.Helper()
+	s.in(func() error {
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			s.t.Cleanup(func() { l.Close() })
+			go echoAll(l)
+		}
+		return err
+	})
+}
+
+// TestPublish: what connects to a published port reaches a program in the
+// namespace, over both versions of IP, and sees when nobody is there; both
+// five-tuples can be seen.
+func TestPublish(t *testing.T) {
+	if !isLive(t) {
+		return
+	}
+	makeOutside(t)
+	dir := t.TempDir()
+	s, p := behindGateway(t, dir, "--jsonl", "s.jsonl", "--publish", "8080:70", "--publish", "[::1]:8080:70",
+		"--publish", outside4+":9000-9001:[fd77::1]:70", "--publish", "81:81")
+	s.listen("10.77.0.1:70")
+	s.listen("[fd77::1]:70")
+	for _, at := range []string{"127.0.0.1:8080", "[::1]:8080", outside4 + ":9000"} {
+		c, err := net.Dial("tcp", at)
+		require.NoError(t, err)
+		echoRandom(t, c, 8<<20)
+	}
+	_, err := net.Dial("tcp", outside4+":8080")
+	require.ErrorIs(t, err, syscall.ECONNREFUSED, "it is published at 127.0.0.1 alone")
+	for _, at := range []string{"127.0.0.1:81", outside4 + ":9001"} {
+		c, err := net.Dial("tcp", at)
+		require.NoError(t, err)
+		_, err = c.Read(make([]byte, 1))
+		require.ErrorIs(t, err, syscall.ECONNRESET, "nobody listens inside")
+		c.Close()
+	}
+	c, err := net.Dial("tcp", "127.0.0.1:8080")
+	require.NoError(t, err)
+	roundTrip(t, c)
+	here := c.LocalAddr().String()
+
+	ctl := "@" + filepath.Join(dir, "gate.sock")
+	require.Regexp(t, `(?m)^tcp +open +10\.77\.0\.1:70 +<- 10\.77\.0\.2:\d+ +\d+ +127\.0\.0\.1:8080 +<- `+here+` +\d+ +\d+ +\d+$`,
+		tool(t, nil, "fivetuple", "gateway", ctl))
+	require.Regexp(t, `(?m)^ESTAB .* 10\.77\.0\.2:\d+ +10\.77\.0\.1:70 +users:\(\("gateway",pid=\d+,fd=\d+\)\)`, tool(t, nil, "fivetuple", "ss", ctl, "-tanp"))
+	c.Close()
+	p.stop()
+	require.Regexp(t, `\ngateway: \d+ flows open; 4 tcp, 0 udp, 0 echo so far; 2 refused,.*; 4 flows through published ports\n`, p.stderr())
+	events := read(t, dir, "s.jsonl")
+	require.Regexp(t, `"inside: tcp 10\.77\.0\.2:\d+ -> 10\.77\.0\.1:70, for `+here+` -> 127\.0\.0\.1:8080"`, events)
+	require.Contains(t, events, `inside: tcp connect [fd77::1]:71: connection refused (ECONNREFUSED), for `)
+}
+
+// TestPublishTaken: a port that cannot be had ends the command before anything
+// is answered, and the error names port and remedy.
+func TestPublishTaken(t *testing.T) {
+	if !isLive(t) {
+		return
+	}
+	makeOutside(t)
+	p := start(t, t.TempDir(), "fivetuple", "up", "--gateway", "--netns", "/proc/self/ns/net", "--publish", outside4+":7:70")
+	require.Equal(t, 2, p.wait())
+	require.Contains(t, p.stderr(), "--publish 192.0.2.5:7:10.77.0.1:70: 192.0.2.5:7: address already in use (EADDRINUSE); another program has the port")
+}
+
+// TestPublications: the address inside is the first of that version, and one that
+// no connection would reach is refused.
+func TestPublications(t *testing.T) {
+	both := []netip.Prefix{netip.MustParsePrefix("10.1.0.1/24"), netip.MustParsePrefix("10.2.0.1/24"), netip.MustParsePrefix("fd77::1/64")}
+	own := []netip.Prefix{netip.MustParsePrefix("10.1.0.2/24"), netip.MustParsePrefix("fd77::2/64")}
+	for _, tc := range []struct {
+		text string
+		have []netip.Prefix
+		want string
+	}{
+		{"8080:80", both, "127.0.0.1:8080:10.1.0.1:80"},
+		{"[::]:8080:80", both, "[::]:8080:[fd77::1]:80"},
+		{"8080:10.9.0.1:80/udp", both, "127.0.0.1:8080:10.9.0.1:80/udp"},
+		{"8080:[fd77::1]:80", both[:2], `"8080:[fd77::1]:80": the inside has no IPv6 address, so nothing reaches fd77::1: choose one of 10.1.0.1/24 10.2.0.1/24`},
+		{"[::1]:8080:80", both[:2], `the inside has no IPv6 address: write which one is meant, as [::1]:8080:10.1.0.1:80`},
+		{"8080:127.0.0.1:80", both, "let the program listen at 10.1.0.1 or at all addresses, and write 127.0.0.1:8080:10.1.0.1:80"},
+		{"8080:10.1.0.2:80", both, "10.1.0.2 is the stack's own address; that of the inside is 10.1.0.1"},
+		{"80", both, "there is one port"},
+	} {
+		out, err := publications([]string{tc.text}, tc.have, own)
+		if err != nil {
+			require.ErrorContains(t, err, tc.want)
+			continue
+		}
+		require.Equal(t, tc.want, out[0].String())
+	}
+}
