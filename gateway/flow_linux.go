@@ -142,3 +142,14 @@ func family(a netip.Addr) int {
 	}
 	return sockapi.AF_INET6
 }
+
+// Sending reports whether a TCP flow has not passed on all that was sent from the
+// inside, to its FIN.
+func (g *Gateway) Sending() bool {
+	for _, f := range g.flows {
+		if f, ok := f.(*tcpFlow); ok && !f.up.done {
+			return true
+		}
+	}
+	return false
+}

@@ -107,7 +107,7 @@ func listenError(at netip.AddrPort, err error) error {
 	case errors.Is(err, unix.EADDRINUSE):
 		remedy = "; another program has the port (ss -lntup says which): choose another one"
 	case errors.Is(err, unix.EACCES):
-		remedy = "; ports below net.ipv4.ip_unprivileged_port_start are for root: choose a higher one, or give the program CAP_NET_BIND_SERVICE"
+		remedy = "; ports below net.ipv4.ip_unprivileged_port_start are for root: choose a higher one, or give fivetuple CAP_NET_BIND_SERVICE"
 	case errors.Is(err, unix.EADDRNOTAVAIL):
 		remedy = "; the machine does not have the address: choose one of `ip addr`'s"
 	case errors.Is(err, unix.EMFILE):

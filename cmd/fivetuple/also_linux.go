@@ -150,6 +150,9 @@ func (l *live) askKernels() error {
 	if !l.diag.wanted() {
 		return nil
 	}
+	if l.behind != nil {
+		return l.askKernelBehind()
+	}
 	netns := []string{l.netns}
 	for _, d := range l.upConfig.also {
 		netns = append(netns, d.netns)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -101,6 +102,20 @@ func sweepOften(ctx context.Context, observers ...*sim.Observer) {
 // `fivetuple up`.
 func (l *live) askKernel(device tun.Device, d *sim.Device) error {
 	conn, err := openDiag(device.Name())
+	return l.observeBy(conn, err, d)
+}
+
+// askKernelBehind is the same for the program of exec --gateway.
+func (l *live) askKernelBehind() error {
+	var err error
+	if l.behind.conn == nil {
+		err = errors.New(l.behind.connErr)
+	}
+	return l.observeBy(l.behind.conn, err, l.dev)
+}
+
+// observeBy has conn asked about the device's connections, unless there is err.
+func (l *live) observeBy(conn *sockdiag.Conn, err error, d *sim.Device) error {
 	if err != nil {
 		if l.diag.mode == "on" {
 			return usagef("--diag on: %w", err)

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -26,9 +27,10 @@ const (
 
 // ready is what comes with the descriptors of the devices, or instead of them.
 type ready struct {
-	Error   string `json:",omitempty"` // why there are none
-	Devices []int  `json:",omitempty"` // their numbers, if a socket that asks for connections follows them
-	NoDiag  string `json:",omitempty"` // why that socket does not
+	Error   string      `json:",omitempty"` // why there are none
+	Devices []int       `json:",omitempty"` // their numbers, if a socket that asks for connections follows them
+	NoDiag  string      `json:",omitempty"` // why that socket does not
+	Tun     *tun.Passed `json:",omitempty"` // what the device of plan.Tun became
 }
 
 // diags is how many descriptors there are beside those of the devices.
@@ -44,9 +46,12 @@ func insideCommand() *cobra.Command {
 				return usagef("%s is run by `fivetuple exec` alone", insideName)
 			}
 			err := becomeProgram(conn)
+			if errors.Is(err, errSilent) {
+				return err
+			}
 			text, _ := json.Marshal(ready{Error: err.Error()}) // a struct of texts and numbers
 			if _, sendErr := conn.Write(text); sendErr != nil {
-				return usagef("%s is run by `fivetuple exec` alone", insideName)
+				return errors.Join(err, programExit{exitNotStarted})
 			}
 			return errSilent
 		},
@@ -59,13 +64,13 @@ func becomeProgram(conn *os.File) error {
 	buf := make([]byte, 1<<16)
 	n, err := conn.Read(buf)
 	if err != nil {
-		return err
+		return usagef("%s is run by `fivetuple exec` alone", insideName)
 	}
 	var p plan
 	if err := json.Unmarshal(buf[:n], &p); err != nil {
 		return err
 	}
-	if err := mountHosts(p.Hosts); err != nil {
+	if err := mountFiles(&p); err != nil {
 		return err
 	}
 	path, err := exec.LookPath(p.Args[0])
@@ -74,6 +79,23 @@ func becomeProgram(conn *os.File) error {
 	}
 	if err := tun.LoopbackUp(); err != nil {
 		return err
+	}
+	if err := p.open(conn); err != nil {
+		return err
+	}
+	if p.Held {
+		if _, err := io.ReadFull(conn, buf[:1]); err != nil {
+			return errSilent // who would have said so is gone, and has said why
+		}
+	}
+	unix.CloseOnExec(insideFD)
+	return os.NewSyscallError("exec "+path, syscall.Exec(path, p.Args, os.Environ()))
+}
+
+// open makes the interfaces, and sends their descriptors.
+func (p *plan) open(conn *os.File) error {
+	if p.Tun != nil {
+		return p.openTun(conn)
 	}
 	var fds []int
 	for _, i := range p.Interfaces {
@@ -87,7 +109,24 @@ func becomeProgram(conn *os.File) error {
 		}
 		fds = append(fds, int(f.Fd()))
 	}
-	var said ready
+	return p.send(conn, ready{}, fds)
+}
+
+// openTun makes the one interface as the session itself would.
+func (p *plan) openTun(conn *os.File) error {
+	i := p.Interfaces[0]
+	dev, err := tun.Open(tun.Config{Name: i.Name, MTU: i.MTU, Mode: p.Tun.Mode, Offload: p.Tun.Offload})
+	if err != nil {
+		return err
+	}
+	quieten(i)
+	if err := tun.Configure(i.Name, i.Addrs, i.Routes, i.MTU); err != nil {
+		return err
+	}
+	return tun.Pass(dev, func(fd int, passed tun.Passed) error { return p.send(conn, ready{Tun: &passed}, []int{fd}) })
+}
+
+func (p *plan) send(conn *os.File, said ready, fds []int) error {
 	if p.Diag {
 		fds = said.addDiag(fds, p.Interfaces)
 	}
@@ -95,11 +134,7 @@ func becomeProgram(conn *os.File) error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Sendmsg(int(conn.Fd()), text, unix.UnixRights(fds...), nil, 0); err != nil {
-		return os.NewSyscallError("sendmsg", err)
-	}
-	conn.Close()
-	return os.NewSyscallError("exec "+path, syscall.Exec(path, p.Args, os.Environ()))
+	return os.NewSyscallError("sendmsg", unix.Sendmsg(int(conn.Fd()), text, unix.UnixRights(fds...), nil, 0))
 }
 
 // addDiag adds a socket that asks for connections in this namespace.
@@ -133,15 +168,23 @@ func quieten(i planInterface) {
 	_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+i.Name+"/"+setting, []byte(value), 0)
 }
 
-// mountHosts puts the lab's names in the place of /etc/hosts, in this mount
-// namespace alone.
-func mountHosts(names string) error {
+// mountFiles puts files in the place of the machine's, in this mount namespace
+// alone.
+func mountFiles(p *plan) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return os.NewSyscallError("mount --make-rprivate /", err)
 	}
-	err := unix.Mount(names, "/etc/hosts", "", unix.MS_BIND, "")
-	if errors.Is(err, unix.ENOENT) {
-		return nil // a system without that file: programs use addresses
+	for _, m := range []struct{ from, to string }{{p.Hosts, "/etc/hosts"}, {p.Resolv, "/etc/resolv.conf"}} {
+		if m.from == "" {
+			continue
+		}
+		err := unix.Mount(m.from, m.to, "", unix.MS_BIND, "")
+		if errors.Is(err, unix.ENOENT) && m.to == "/etc/hosts" {
+			continue // a system without that file: programs use addresses
+		}
+		if err != nil {
+			return os.NewSyscallError("mount --bind "+m.from+" "+m.to, err)
+		}
 	}
-	return os.NewSyscallError("mount --bind "+names+" /etc/hosts", err)
+	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"fivetuple/trace/ladder"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // programExit ends fivetuple with the exit status of the program it ran.
@@ -29,13 +30,17 @@ type execConfig struct {
 	seed    uint64
 	diag    diag
 	out     outputs
+
+	up  upFlags        // of the session that --gateway makes
+	dns []string       // its name servers
+	own *pflag.FlagSet // what has no use without --gateway
 }
 
 func execCommand() *cobra.Command {
 	var c execConfig
 	cmd := &cobra.Command{
-		Use:   "exec --net LAB [--as HOST] [--with HOST=COMMAND]... -- PROGRAM [ARGUMENT]...",
-		Short: "run real programs as hosts of a lab",
+		Use:   "exec {--net LAB [--as HOST] [--with HOST=COMMAND]... | --gateway} -- PROGRAM [ARGUMENT]...",
+		Short: "run real programs as hosts of a lab, or one behind a gateway",
 		Long: `Run unmodified programs inside a lab: each takes the place of one of its hosts.
 
 The program runs in a network namespace of its own, whose interfaces are the
@@ -44,6 +49,10 @@ losses, to simulated hosts or to other real programs. Addresses, routes and
 /etc/hosts are those of the lab. The world runs by the wall clock, until PROGRAM
 ends; then the programs of --with are ended too.
 
+With --gateway there is no lab, and one program: its way out is netstack, which
+passes on what it sends to any address, through sockets of this machine, as
+"up --gateway" does for a whole namespace. --publish lets connections in.
+
 Without root it needs unprivileged user namespaces, in which the program sees
 itself as root. /dev/net/tun must be there.
 
@@ -51,20 +60,31 @@ Exit status: PROGRAM's; 125 if it could not be started; 2 if the command line or
 the lab is wrong.`,
 		Example: `  fivetuple exec --net ping --as client -- ping -c 3 server
   fivetuple exec --net lab.star --as client --with 'server=python3 -m http.server 80' -- curl http://server/
-  fivetuple exec --net lab.star --as client --pcap c.pcapng -- ping -c 3 server`,
+  fivetuple exec --net lab.star --as client --pcap c.pcapng -- ping -c 3 server
+  fivetuple exec --gateway --delay 40ms --loss 1% --ladder l.txt -- curl http://192.0.2.5/
+  fivetuple exec --gateway --publish 8080:80 -- python3 -m http.server 80`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("exec: which program? Write it after --, as in `fivetuple exec --net ping --as client -- ping server`")
 			}
 			return nil
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := c.checkMode(cmd); err != nil {
+				return err
+			}
+			if c.up.gateway.on {
+				return c.runGateway(cmd, args)
+			}
+			return c.run(cmd, args)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&c.net, "net", "", "the lab: a built-in scenario's name, or a .star `file`")
 	f.StringVar(&c.as, "as", "client", "the `host` of the lab whose place the program takes")
 	f.StringArrayVar(&c.with, "with", nil, "another host and its program, `HOST=COMMAND`, run by sh -c; it may be repeated")
 	f.Uint64Var(&c.seed, "seed", 1, "decides what links lose, and other choices")
+	c.defineGateway(f)
 	c.diag.flag(f)
 	c.out.flags(cmd)
 	f.Lookup("quiet").Hidden = true // the program has standard output to itself

@@ -14,6 +14,7 @@ import (
 
 	"fivetuple/internal/spell"
 	"fivetuple/sim"
+	"fivetuple/tun"
 	"fivetuple/tun/sockdiag"
 
 	"golang.org/x/sys/unix"
@@ -39,8 +40,11 @@ type program struct {
 // plan is what the child that becomes the program has to set up first.
 type plan struct {
 	Interfaces []planInterface
-	Hosts      string // replaces /etc/hosts
-	Diag       bool   // send a socket that asks for connections
+	Hosts      string   // replaces /etc/hosts; "": it stays
+	Resolv     string   // replaces /etc/resolv.conf; "": it stays
+	Tun        *planTun // drives the one interface; nil: each is read a packet at a time
+	Held       bool     // the program starts when the socket says so
+	Diag       bool     // send a socket that asks for connections
 	Args       []string
 }
 
@@ -50,19 +54,40 @@ type planInterface struct {
 	Addrs, Routes []netip.Prefix
 }
 
-// start runs fivetuple again in new namespaces, where it makes the interfaces,
-// sends their descriptors here, and becomes the program.
+// planTun is how a device is opened that is passed on: [tun.Config].
+type planTun struct {
+	Mode    tun.Mode
+	Offload bool
+}
+
+// start starts the program on the host's interfaces.
 func (p *program) start(ctx context.Context, names string, diag bool) error {
 	todo := plan{Hosts: names, Diag: diag, Args: p.args}
 	for _, i := range p.real.Interfaces() {
 		todo.Interfaces = append(todo.Interfaces, planInterface{i.Name(), i.MTU(), i.Addrs(), i.Routes()})
 	}
+	here, err := p.spawn(todo)
+	if err != nil {
+		return err
+	}
+	defer here.Close()
+	return p.attach(ctx, here)
+}
+
+// spawn runs fivetuple again in new namespaces, where it makes the interfaces,
+// sends their descriptors to the socket that is returned, and becomes the program.
+func (p *program) spawn(todo plan) (here *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return os.NewSyscallError("socketpair", err)
+		return nil, os.NewSyscallError("socketpair", err)
 	}
-	here, there := os.NewFile(uintptr(fds[0]), "socketpair"), os.NewFile(uintptr(fds[1]), "socketpair")
-	defer here.Close()
+	here = os.NewFile(uintptr(fds[0]), "socketpair")
+	there := os.NewFile(uintptr(fds[1]), "socketpair")
+	defer func() {
+		if err != nil {
+			here.Close()
+		}
+	}()
 	p.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], insideName}}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	p.cmd.ExtraFiles = []*os.File{there}
@@ -78,7 +103,7 @@ func (p *program) start(ctx context.Context, names string, diag bool) error {
 		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) {
 			err = fmt.Errorf("no namespace: %w; run as root, or allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces)", err)
 		}
-		return err
+		return nil, err
 	}
 	p.done = make(chan struct{})
 	go func() {
@@ -86,38 +111,18 @@ func (p *program) start(ctx context.Context, names string, diag bool) error {
 		close(p.done)
 	}()
 	text, err := json.Marshal(todo)
-	if err != nil {
-		return err
+	if err == nil {
+		_, err = here.Write(text)
 	}
-	if _, err := here.Write(text); err != nil {
-		return err
-	}
-	return p.attach(ctx, here)
+	return here, err
 }
 
 // attach receives the descriptors of the devices, and connects them.
 func (p *program) attach(ctx context.Context, from *os.File) error {
 	ifaces := p.real.Interfaces()
-	msg, oob := make([]byte, 4096), make([]byte, unix.CmsgSpace(4*(len(ifaces)+1)))
-	n, oobn, _, _, err := unix.Recvmsg(int(from.Fd()), msg, oob, unix.MSG_CMSG_CLOEXEC)
+	_, fds, err := p.receive(from, len(ifaces))
 	if err != nil {
-		return os.NewSyscallError("recvmsg", err)
-	}
-	var said ready
-	if err := json.Unmarshal(msg[:n], &said); err != nil || said.Error != "" {
-		<-p.done // it has said why, or the message says it
-		return errors.New(strings.TrimSpace("could not be set up: " + said.Error))
-	}
-	cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
-	if err != nil || len(cmsgs) != 1 {
-		return fmt.Errorf("no descriptors came: %w", err)
-	}
-	fds, err := unix.ParseUnixRights(&cmsgs[0])
-	if err != nil || len(fds) != len(ifaces)+said.diags() {
-		return fmt.Errorf("%d descriptors came for %d interfaces: %w", len(fds), len(ifaces), err)
-	}
-	if p.connErr = said.NoDiag; said.diags() > 0 {
-		p.conn = sockdiag.FromFD(fds[len(ifaces)], said.Devices...)
+		return err
 	}
 	for n, i := range ifaces {
 		if err := unix.SetNonblock(fds[n], true); err != nil {
@@ -126,6 +131,31 @@ func (p *program) attach(ctx context.Context, from *os.File) error {
 		p.devices = append(p.devices, pump(ctx, os.NewFile(uintptr(fds[n]), i.Name()), i))
 	}
 	return nil
+}
+
+// receive waits until the interfaces are made, and takes their descriptors.
+func (p *program) receive(from *os.File, ifaces int) (said ready, fds []int, err error) {
+	msg, oob := make([]byte, 4096), make([]byte, unix.CmsgSpace(4*(ifaces+1)))
+	n, oobn, _, _, err := unix.Recvmsg(int(from.Fd()), msg, oob, unix.MSG_CMSG_CLOEXEC)
+	if err != nil {
+		return said, nil, os.NewSyscallError("recvmsg", err)
+	}
+	if err := json.Unmarshal(msg[:n], &said); err != nil || said.Error != "" {
+		<-p.done // it has said why, or the message says it
+		return said, nil, errors.New(strings.TrimSpace("could not be set up: " + said.Error))
+	}
+	cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil || len(cmsgs) != 1 {
+		return said, nil, fmt.Errorf("no descriptors came: %w", err)
+	}
+	fds, err = unix.ParseUnixRights(&cmsgs[0])
+	if err != nil || len(fds) != ifaces+said.diags() {
+		return said, nil, fmt.Errorf("%d descriptors came for %d interfaces: %w", len(fds), ifaces, err)
+	}
+	if p.connErr = said.NoDiag; said.diags() > 0 {
+		p.conn = sockdiag.FromFD(fds[ifaces], said.Devices...)
+	}
+	return said, fds, nil
 }
 
 // pump carries packets between a device and the world, until ctx is done.

@@ -105,6 +105,9 @@ func defaultRoutes(addrs []netip.Prefix) []netip.Prefix {
 // openDevice makes the device and configures Linux's end of it, in the namespace
 // of --netns if there is one.
 func (l *live) openDevice() error {
+	if l.behind != nil {
+		return l.openBehind()
+	}
 	if l.netns == "" {
 		return l.openDeviceHere(l.routesOf(&alsoDevice{hostAddrs: l.hostAddrs}))
 	}
@@ -136,6 +139,7 @@ func (c *upConfig) checkGateway(u *upFlags) (err error) {
 		return err
 	}
 	switch {
+	case u.inside:
 	case u.netns == "":
 		return usagef("--gateway needs --netns NAME, the network namespace whose programs it serves: `ip netns add NAME` makes one. In the machine's own, the gateway's sockets would come back to it")
 	case u.record != "":

@@ -36,6 +36,8 @@ type live struct {
 	rec   *recorder        // nil without --record
 	gate  *gateway.Gateway // nil without --gateway
 
+	behind *behind // the program of exec --gateway; nil: none
+
 	session    string    // its name for others: "ft0"
 	complaints io.Writer // standard error
 }
@@ -68,6 +70,9 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 		l.built.Also = append(l.built.Also, liveDevice{Device: l.devs[i+1].Name(), Peer: peerName(a.netns), Addrs: a.addrs,
 			HostAddrs: a.hostAddrs, Offload: l.devs[i+1].Offloads()})
 		l.built.Peer = peerName(l.netns)
+	}
+	if l.behind != nil {
+		l.built.Peer = l.behind.host
 	}
 	for _, s := range l.upConfig.serve {
 		l.built.Serve = append(l.built.Serve, s.name)
@@ -118,8 +123,11 @@ func (l *live) endRecording(reason string) error {
 // observe attaches the outputs.
 func (l *live) observe(cmd *cobra.Command) (err error) {
 	title, claim := "up", ""
-	if l.script != nil {
+	switch {
+	case l.script != nil:
 		title, claim = l.script.Name, l.script.Claim
+	case l.behind != nil:
+		title = "exec"
 	}
 	if err := l.out.open(title, l.seed, l.world.Epoch()); err != nil {
 		return err

@@ -45,10 +45,11 @@ func TestPublish(t *testing.T) {
 	require.ErrorIs(t, err, syscall.ECONNREFUSED, "it is published at 127.0.0.1 alone")
 	for _, at := range []string{"127.0.0.1:81", outside4 + ":9001"} {
 		c, err := net.Dial("tcp", at)
-		require.NoError(t, err)
-		_, err = c.Read(make([]byte, 1))
+		if err == nil { // else the reset was there before Dial had looked
+			_, err = c.Read(make([]byte, 1))
+			c.Close()
+		}
 		require.ErrorIs(t, err, syscall.ECONNRESET, "nobody listens inside")
-		c.Close()
 	}
 	c, err := net.Dial("tcp", "127.0.0.1:8080")
 	require.NoError(t, err)

@@ -23,7 +23,7 @@ type upFlags struct {
 	device, offload, congestion, netem, user, netns                   string
 	delay, loss, rate                                                 string
 	addrs, hostAddrs, also                                            []string
-	forward                                                           bool
+	forward, inside                                                   bool // inside: the namespace is that of exec's program
 	mtu                                                               int
 	seed                                                              uint64
 	gateway                                                           gatewayFlags
@@ -108,12 +108,9 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringVar(&u.files, "files", "", "serve this `directory` with Go's net/http, on port 80, or 8080 beside the http service")
 	f.StringVar(&u.scenario, "scenario", "", "run this `scenario` here: host(\"lab\") is the host with the device")
 	f.StringVar(&u.duration, "duration", "", "end by itself after this `time`, as 10s")
-	f.StringVar(&u.netem, "netem", "", "impair the link in tc-netem's `words`, as \"delay 40ms loss 1%\"; or \"out WORDS, in WORDS\"")
 	f.StringVar(&u.netns, "netns", "", "put the device into this network namespace: a `name` of ip-netns(8), a process's number, or a path")
 	u.gateway.define(f)
-	f.StringVar(&u.delay, "delay", "", "the same as --netem \"delay `TIME`\", as 40ms")
-	f.StringVar(&u.loss, "loss", "", "the same as --netem \"loss `PERCENT`\", as 1%")
-	f.StringVar(&u.rate, "rate", "", "the same as --netem \"rate `RATE`\", as 10mbit")
+	u.defineNetem(f)
 	f.StringVar(&u.user, "user", "", "become this `user`, a name or a number, when device and files are open")
 	f.StringVar(&u.record, "record", "", "write all inputs to this `file`, for fivetuple replay: what --files sends is in it")
 	f.StringVar(&u.control, "control", "", "`name` of the session, for ss @NAME, trace @NAME and so on (that of the device), or a path")

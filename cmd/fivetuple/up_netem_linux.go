@@ -4,7 +4,17 @@ import (
 	"strings"
 
 	"fivetuple/sim/netem"
+
+	"github.com/spf13/pflag"
 )
+
+// defineNetem adds the flags that impair the link.
+func (u *upFlags) defineNetem(f *pflag.FlagSet) {
+	f.StringVar(&u.netem, "netem", "", "impair the link in tc-netem's `words`, as \"delay 40ms loss 1%\"; or \"out WORDS, in WORDS\"")
+	f.StringVar(&u.delay, "delay", "", "the same as --netem \"delay `TIME`\", as 40ms")
+	f.StringVar(&u.loss, "loss", "", "the same as --netem \"loss `PERCENT`\", as 1%")
+	f.StringVar(&u.rate, "rate", "", "the same as --netem \"rate `RATE`\", as 10mbit")
+}
 
 // joinNetem adds --delay, --loss and --rate to the words of --netem.
 func (u *upFlags) joinNetem() error {
