@@ -118,6 +118,8 @@ func (g *Gateway) Flows() []Flow {
 			d.FD, d.State = f.fd, f.state.String()
 		case *udpFlow:
 			d.FD = f.fd
+		case *udpIn:
+			d.FD, d.HostFD = f.fd, f.post.host
 		}
 		out = append(out, d)
 	}

@@ -239,7 +239,9 @@ func (g *Gateway) Close() {
 		}
 	}
 	for _, p := range g.published {
-		p.close()
+		for _, f := range p.posts {
+			f.common().closeHost()
+		}
 	}
 	if g.spare >= 0 {
 		unix.Close(g.spare)

@@ -21,6 +21,12 @@ type Publication struct {
 	Ports int
 }
 
+// Published is a publication, and how many flows it has let in so far.
+type Published struct {
+	Publication
+	Opened uint64
+}
+
 // publishForm is how a publication is written.
 const publishForm = "it is written [HOST-ADDR:]PORT[-PORT]:[ADDR:]PORT[/udp], as 8080:80 or 0.0.0.0:8080:10.77.0.1:80, and an IPv6 address in brackets"
 
@@ -166,6 +172,12 @@ func (p Publication) Ends(first netip.AddrPort) string {
 		return first.String()
 	}
 	return fmt.Sprintf("%s-%d", first, int(first.Port())+p.Ports-1)
+}
+
+// SameHost reports whether two publications have the same protocol and ports of the
+// machine.
+func (p Publication) SameHost(o Publication) bool {
+	return p.Proto == o.Proto && p.Host == o.Host && p.Ports == o.Ports
 }
 
 // overlaps reports whether two publications want a port of the machine both.

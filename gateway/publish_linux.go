@@ -24,12 +24,6 @@ type published struct {
 	opened uint64 // flows so far
 }
 
-// Published describes a publication: what it has let in so far.
-type Published struct {
-	Publication
-	Opened uint64
-}
-
 // Publish begins to listen for what comes to the machine. It may be called
 // before the gateway runs; afterwards by the world's goroutine alone. The error
 // names the address, and the remedy.
@@ -55,10 +49,7 @@ func (g *Gateway) Publish(p Publication) error {
 
 // post makes the socket of one port.
 func (g *Gateway) post(pub *published, at, to netip.AddrPort) error {
-	typ := unix.SOCK_STREAM
-	if pub.Proto == "udp" {
-		typ = unix.SOCK_DGRAM
-	}
+	typ := map[string]int{"tcp": unix.SOCK_STREAM, "udp": unix.SOCK_DGRAM}[pub.Proto]
 	host, err := listenAt(at, typ)
 	if err != nil {
 		return err
@@ -66,18 +57,19 @@ func (g *Gateway) post(pub *published, at, to netip.AddrPort) error {
 	g.num++
 	b := base{g: g, host: host, num: g.num, dialed: to, local: at}
 	var f flow = &tcpPost{base: b, pub: pub}
+	if typ == unix.SOCK_DGRAM {
+		f = &udpPost{base: b, pub: pub, peers: map[udpPeer]*udpIn{}}
+	}
 	g.byFD[int32(host)] = f
 	pub.posts = append(pub.posts, f)
 	return g.poll.add(host, g.num)
 }
 
-// Unpublish ends the publication of the same protocol and address of the
-// machine, and reports whether there was one. Connections that it has let in go
-// on.
+// Unpublish ends the publication of the same protocol and ports of the machine,
+// and reports whether there was one. The world's goroutine calls it. TCP
+// connections that it has let in go on; flows of UDP end, as their socket does.
 func (g *Gateway) Unpublish(p Publication) bool {
-	i := slices.IndexFunc(g.published, func(o *published) bool {
-		return o.Proto == p.Proto && o.Host == p.Host && o.Ports == p.Ports
-	})
+	i := slices.IndexFunc(g.published, func(o *published) bool { return o.SameHost(p) })
 	if i < 0 {
 		return false
 	}
