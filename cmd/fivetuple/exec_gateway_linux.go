@@ -110,7 +110,7 @@ func (c *execConfig) runGateway(cmd *cobra.Command, args []string) (err error) {
 func (l *live) runBehind(cmd *cobra.Command) (err error) {
 	ctx, stop := context.WithCancelCause(cmd.Context())
 	ended := make(chan struct{})
-	s := &liveSession{world: l.world, stop: stop, end: ended, looks: l.diag.follow, peers: l.built.peers(), gate: l.gate}
+	s := &liveSession{world: l.world, stop: stop, end: ended, looks: l.diag.follow, peers: l.built.peers(), gate: l.gate, publications: l.publications}
 	defer func() {
 		stop(nil)
 		close(ended)

@@ -16,6 +16,7 @@ import (
 type gatewayView interface {
 	Counts() gateway.Counts
 	Flows() []gateway.Flow
+	publisher
 }
 
 // gatewayCounts is a gateway's line of `stats` and of the summary.

@@ -33,7 +33,7 @@ func TestPublish(t *testing.T) {
 	makeOutside(t)
 	dir := t.TempDir()
 	s, p := behindGateway(t, dir, "--jsonl", "s.jsonl", "--publish", "8080:70", "--publish", "[::1]:8080:70",
-		"--publish", outside4+":9000-9001:[fd77::1]:70", "--publish", "81:81")
+		"--publish", outside4+":9000-9001:[fd77::1]:70", "--publish", "81:81", "--publish", "5353:53/udp")
 	s.listen("10.77.0.1:70")
 	s.listen("[fd77::1]:70")
 	for _, at := range []string{"127.0.0.1:8080", "[::1]:8080", outside4 + ":9000"} {
@@ -41,7 +41,19 @@ func TestPublish(t *testing.T) {
 		require.NoError(t, err)
 		echoRandom(t, c, 8<<20)
 	}
-	_, err := net.Dial("tcp", outside4+":8080")
+	s.in(func() error {
+		c, err := net.ListenPacket("udp", "10.77.0.1:53")
+		if err == nil {
+			t.Cleanup(func() { c.Close() })
+			go answerAll(c)
+		}
+		return err
+	})
+	u, err := net.Dial("udp", "127.0.0.1:5353")
+	require.NoError(t, err)
+	roundTrip(t, u)
+	u.Close()
+	_, err = net.Dial("tcp", outside4+":8080")
 	require.ErrorIs(t, err, syscall.ECONNREFUSED, "it is published at 127.0.0.1 alone")
 	for _, at := range []string{"127.0.0.1:81", outside4 + ":9001"} {
 		c, err := net.Dial("tcp", at)
@@ -62,10 +74,51 @@ func TestPublish(t *testing.T) {
 	require.Regexp(t, `(?m)^ESTAB .* 10\.77\.0\.2:\d+ +10\.77\.0\.1:70 +users:\(\("gateway",pid=\d+,fd=\d+\)\)`, tool(t, nil, "fivetuple", "ss", ctl, "-tanp"))
 	c.Close()
 	p.stop()
-	require.Regexp(t, `\ngateway: \d+ flows open; 4 tcp, 0 udp, 0 echo so far; 2 refused,.*; 4 flows through published ports\n`, p.stderr())
+	require.Regexp(t, `\ngateway: \d+ flows open; 4 tcp, 1 udp, 0 echo so far; 2 refused,.*; 5 flows through published ports\n`, p.stderr())
 	events := read(t, dir, "s.jsonl")
 	require.Regexp(t, `"inside: tcp 10\.77\.0\.2:\d+ -> 10\.77\.0\.1:70, for `+here+` -> 127\.0\.0\.1:8080"`, events)
 	require.Contains(t, events, `inside: tcp connect [fd77::1]:71: connection refused (ECONNREFUSED), for `)
+}
+
+// TestPublishCommand: ports are published and given back while the session runs,
+// and what is wrong is said.
+func TestPublishCommand(t *testing.T) {
+	if !isLive(t) {
+		return
+	}
+	makeOutside(t)
+	dir := t.TempDir()
+	s, p := behindGateway(t, dir, "-q", "--publish", "8080-8081:70")
+	s.listen("10.77.0.1:90")
+	ctl := "@" + filepath.Join(dir, "gate.sock")
+	require.Regexp(t, `\ntcp +127\.0\.0\.1:8080-8081 +10\.77\.0\.1:70-71 +0\n$`, tool(t, nil, "fivetuple", "publish", ctl))
+	require.Regexp(t, `\ntcp +127\.0\.0\.1:9000 +10\.77\.0\.1:90 +0\nudp +0\.0\.0\.0:5353 +10\.77\.0\.1:53 +0\n$`,
+		tool(t, nil, "fivetuple", "publish", ctl, "add", "9000:90", "0.0.0.0:5353:53/udp"))
+	c, err := net.Dial("tcp", "127.0.0.1:9000")
+	require.NoError(t, err)
+	roundTrip(t, c)
+	require.Regexp(t, `\ntcp +127\.0\.0\.1:9000 +10\.77\.0\.1:90 +1\n$`, tool(t, nil, "fivetuple", "publish", ctl, "del", "8080-8081", "0.0.0.0:5353/udp"))
+	for _, at := range []string{"127.0.0.1:8080", "127.0.0.1:8081"} {
+		_, err := net.Dial("tcp", at)
+		require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	}
+	require.NotContains(t, tool(t, nil, "fivetuple", "publish", ctl, "del", "9000:90"), "127.0.0.1")
+	roundTrip(t, c) // it has come in before
+	c.Close()
+	for want, args := range map[string][]string{
+		"is not published":       {"del", "9000"},
+		"there is one port":      {"del", "x"},
+		"which ports?":           {"add"},
+		"list, add and del":      {"remove", "9000"},
+		"is no port":             {"add", "9000:http"},
+		"address already in use": {"add", outside4 + ":7:70"},
+		"published already":      {"add", "9000:1", "9000:2"},
+	} {
+		b := start(t, dir, "fivetuple", append([]string{"publish", ctl}, args...)...)
+		require.Equal(t, 2, b.wait())
+		require.Contains(t, b.stderr(), want)
+	}
+	p.stop()
 }
 
 // TestPublishTaken: a port that cannot be had ends the command before anything

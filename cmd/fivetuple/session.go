@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"fivetuple/gateway"
 	"fivetuple/sim"
 	"fivetuple/sim/netem"
 	"fivetuple/trace"
@@ -32,6 +33,8 @@ type liveSession struct {
 	// looks is told, by the world's goroutine, that so many more follow the trace.
 	looks func(more int)
 	gate  gatewayView // nil: no gateway
+	// publications reads what the gateway is to publish.
+	publications func(specs []string) ([]gateway.Publication, error)
 
 	answers sync.WaitGroup // commands that are being carried out
 }
@@ -80,7 +83,7 @@ func (s *liveSession) command(ctx context.Context, args []string) error {
 
 // liveCommands are the commands that make sense for a session alone.
 func liveCommands() []*cobra.Command {
-	return []*cobra.Command{traceCommand(), linkCommand(), markCommand(), statsCommand(), gatewayCommand(), stopCommand()}
+	return []*cobra.Command{traceCommand(), linkCommand(), markCommand(), statsCommand(), gatewayCommand(), publishCommand(), stopCommand()}
 }
 
 // onSession makes a command that takes @NAME first. It is carried out where the

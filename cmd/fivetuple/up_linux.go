@@ -290,7 +290,7 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	ended := make(chan struct{})
 	s := &liveSession{world: l.world, stop: stop, end: ended, looks: c.diag.follow, peers: l.built.peers()}
 	if l.gate != nil {
-		s.gate = l.gate
+		s.gate, s.publications = l.gate, c.publications
 	}
 	defer func() {
 		stop(nil)
