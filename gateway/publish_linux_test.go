@@ -8,8 +8,11 @@ import (
 	"net/netip"
 	"syscall"
 	"testing"
+	"time"
 
 	"fivetuple/gateway"
+	"fivetuple/sim"
+	"fivetuple/sim/netem"
 	"fivetuple/sockapi"
 
 	"github.com/stretchr/testify/require"
@@ -194,6 +197,34 @@ func TestPublishReset(t *testing.T) {
 		require.EqualValues(t, 1, l.gate.Counts().Refused)
 		require.Contains(t, l.events.marks[1], "inside: tcp connect 10.77.0.1:81: connection refused (ECONNREFUSED), for 127.0.0.1:")
 	})
+}
+
+// TestPublishGivenUp: a client that goes away before the inside has answered ends its
+// flow; a link that loses all keeps the inside from answering.
+func TestPublishGivenUp(t *testing.T) {
+	l := newLab(t, gateway.Config{})
+	at := l.publish("tcp", "127.0.0.1", insides[0].addr)
+	require.NoError(t, l.link.Impair(sim.BA, netem.Config{Loss: 1}))
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		c, err := net.Dial("tcp", at)
+		if err != nil {
+			return
+		}
+		_ = c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+	}()
+	l.do(func(p *sockapi.Proc) error {
+		for len(l.events.marks) == 0 {
+			p.Sleep(time.Millisecond)
+		}
+		return nil
+	})
+	<-gone
+	require.Regexp(t, `^inside: tcp connect 10\.77\.0\.1:80: given up by 127\.0\.0\.1:\d+$`, l.events.marks[0])
+	require.Empty(t, l.gate.Flows())
+	require.Zero(t, l.gate.Counts().TCP)
 }
 
 // TestPublishLimit: a connection beyond the limit of flows is reset, and a

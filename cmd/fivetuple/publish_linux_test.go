@@ -1,13 +1,18 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // listen makes an echo server in the namespace.
@@ -119,6 +124,62 @@ func TestPublishCommand(t *testing.T) {
 		require.Contains(t, b.stderr(), want)
 	}
 	p.stop()
+}
+
+// TestPublishStarved: when the process has no descriptor left, who comes in is reset
+// and does not wait for ever; once there is one again, the next one comes in.
+func TestPublishStarved(t *testing.T) {
+	if !isLive(t) {
+		return
+	}
+	makeOutside(t)
+	dir := t.TempDir()
+	s, p := behindGateway(t, dir, "-q", "--publish", "8080:70", "--jsonl", "s.jsonl")
+	s.listen("10.77.0.1:70")
+	limit := unix.Rlimit{Cur: uint64(highestFD(t, p.cmd.Process.Pid) + 5), Max: 1024}
+	require.NoError(t, unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_NOFILE, &limit, nil))
+	try := func() (net.Conn, error) {
+		c, err := net.Dial("tcp", "127.0.0.1:8080")
+		if err == nil {
+			_, err = c.Write([]byte("x"))
+		}
+		if err == nil {
+			_, err = c.Read(make([]byte, 1))
+		}
+		return c, err
+	}
+	var open []net.Conn
+	c, err := try()
+	for ; err == nil; c, err = try() {
+		open = append(open, c)
+		require.Less(t, len(open), int(limit.Cur), "no more than there are descriptors")
+	}
+	require.ErrorIs(t, err, syscall.ECONNRESET)
+	_, err = try()
+	require.ErrorIs(t, err, syscall.ECONNRESET, "each of them")
+	require.NotEmpty(t, open)
+	for _, c := range open {
+		c.Close()
+	}
+	for c, err = try(); err != nil; c, err = try() { // their flows end soon
+		require.NoError(t, t.Context().Err())
+	}
+	c.Close()
+	p.stop()
+	require.Equal(t, 1, strings.Count(read(t, dir, "s.jsonl"), "no descriptor is left for an outside socket"))
+}
+
+// highestFD is the highest descriptor of a process.
+func highestFD(t *testing.T, pid int) (high int) {
+	t.Helper()
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	require.NoError(t, err)
+	for _, e := range list {
+		n, err := strconv.Atoi(e.Name())
+		require.NoError(t, err)
+		high = max(high, n)
+	}
+	return high
 }
 
 // TestPublishTaken: a port that cannot be had ends the command before anything
