@@ -1,5 +1,5 @@
 // Package gateway passes connections and datagrams on, from a host of the lab
-// to sockets of the machine: what a program in a network namespace sends to any
+// to sockets of the machine, and from published ports of the machine to the lab: what a program in a network namespace sends to any
 // address ends in netstack, and goes on from an ordinary socket.
 //
 //	client 10.77.0.1:49152 ─► 192.0.2.5:80 in netstack │ 172.16.0.7:41234 ─► 192.0.2.5:80
@@ -29,6 +29,12 @@
 // on the other side, or at most one buffer of 256 KiB a direction: a reader
 // that does not read stops the sender through both windows. FIN and RST of one
 // side become FIN and RST of the other.
+//
+// A published port ([Gateway.Publish]) is the other direction: a listener of the
+// machine's, told of by the same epoll instance, whose connections are made by
+// sockets of netstack, from its own address. The outside has its connection before
+// the inside has been asked; if that refuses, the outside one is reset. The same
+// flows carry the bytes.
 //
 // A UDP flow is a five-tuple with a socket on each side, until nothing has
 // passed for a while (RFC 4787, section 4.3). ICMP echo goes through a ping

@@ -26,8 +26,8 @@ func (c *execConfig) defineGateway(f *pflag.FlagSet) {
 	u := &c.up
 	u.gateway.define(f)
 	u.defineNetem(f)
-	f.StringArrayVar(&u.addrs, "addr", nil, "with --gateway: the stack's address, which is the way out (default 10.77.0.2/24 and fd77::2/64)")
-	f.StringArrayVar(&u.hostAddrs, "host-addr", nil, "with --gateway: the program's address (default 10.77.0.1/24 and fd77::1/64)")
+	f.StringArrayVar(&u.addrs, "addr", nil, "with --gateway: the stack's `prefix`, which is the way out (default 10.77.0.2/24 and fd77::2/64)")
+	f.StringArrayVar(&u.hostAddrs, "host-addr", nil, "with --gateway: the program's `prefix` (default 10.77.0.1/24 and fd77::1/64)")
 	f.IntVar(&u.mtu, "mtu", tun.DefaultMTU, "with --gateway: largest packet in `bytes`")
 	f.StringArrayVar(&c.dns, "dns", nil, "with --gateway: `address` of a name server, in the program's /etc/resolv.conf; may be repeated")
 	f.StringVar(&u.control, "control", "", "with --gateway: `name` of the session, for gateway @NAME, link @NAME and so on, or a path\n(default none)")

@@ -24,7 +24,7 @@ type gatewayFlags struct {
 func (g *gatewayFlags) define(f *pflag.FlagSet) {
 	f.BoolVar(&g.on, "gateway", false, "pass TCP, UDP and pings for any address on, through sockets of this machine")
 	f.StringArrayVar(&g.maps, "gateway-map", nil, "send what is for one address to another, `INSIDE=OUTSIDE`, as 10.77.0.3=127.0.0.1 or\n10.77.0.3:53=127.0.0.53:53; may be repeated. Loopback is reached in no other way")
-	f.StringArrayVar(&g.publish, "publish", nil, "let connections in: `[HOST-ADDR:]PORT[-PORT]:[ADDR:]PORT[/udp]`, as 8080:80 or\n0.0.0.0:8080:10.77.0.1:80; may be repeated. HOST-ADDR is 127.0.0.1 unless it is\nwritten, ADDR the namespace's own address")
+	f.StringArrayVar(&g.publish, "publish", nil, "let connections in: `SPEC` is [HOST-ADDR:]PORT[-PORT]:[ADDR:]PORT[/udp], as 8080:80 or\n0.0.0.0:8080:10.77.0.1:80; may be repeated. HOST-ADDR is 127.0.0.1 if it is left out,\nADDR the first --host-addr of that version")
 	f.IntVar(&g.flows, "gateway-flows", gateway.DefaultMaxFlows, "most `flows` at a time")
 }
 

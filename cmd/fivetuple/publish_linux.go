@@ -24,7 +24,7 @@ func (c *upConfig) checkPublish(u *upFlags) (err error) {
 // publications reads publications of this session's.
 func (c *upConfig) publications(texts []string) ([]gateway.Publication, error) {
 	if c.record != "" {
-		return nil, fmt.Errorf("%s: --record has no such connections: leave one of the two out", texts[0])
+		return nil, fmt.Errorf("%q: --record has no such connections: leave one of the two out", texts[0])
 	}
 	hostAddrs, own := slices.Clone(c.hostAddrs), slices.Clone(c.addrs)
 	for _, d := range c.also {

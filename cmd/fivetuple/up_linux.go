@@ -66,7 +66,8 @@ standard error. SIGINT, SIGTERM or the end of --duration ends it: the device is
 removed, and a summary with the sockets that were open goes to standard error.
 
 With --gateway the stack is the way out of a network namespace: what programs in
-it send to any address goes on through sockets of this machine.
+it send to any address goes on through sockets of this machine. --publish is the
+way in: a port of this machine leads to one in the namespace.
 
 Services for --serve:
 ` + serviceTable() + `
@@ -78,7 +79,8 @@ something failed, 2 if the command line is wrong or the device cannot be made,
   sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --files .
   sudo fivetuple up --tun ft0 --addr 10.77.0.2/24 --host-addr 10.77.0.1/24 --scenario client.star
   sudo fivetuple up --gateway --netns lab --netem "delay 40ms"
-  sudo ip netns exec lab curl http://192.0.2.5/`,
+  sudo ip netns exec lab curl http://192.0.2.5/
+  sudo fivetuple up --gateway --netns lab --publish 8080:80`,
 		Args: exactly(0, "no argument"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := f.check()
@@ -240,9 +242,9 @@ func (c *upConfig) checkAddrs() error {
 	case len(c.addrs) == 0 && len(c.hostAddrs) == 0:
 		return usagef("up needs the addresses of both ends: --addr 10.77.0.2/24 for the stack, --host-addr 10.77.0.1/24 for Linux")
 	case len(c.addrs) == 0:
-		return usagef("up needs --addr, the stack's address, in the network of --host-addr %s: --addr %s", c.hostAddrs[0], neighbor(c.hostAddrs[0]))
+		return usagef("--host-addr needs --addr, the stack's address, in the network of --host-addr %s: --addr %s", c.hostAddrs[0], neighbor(c.hostAddrs[0]))
 	case len(c.hostAddrs) == 0:
-		return usagef("up needs --host-addr, Linux's address on the device, in the network of --addr %s: --host-addr %s", c.addrs[0], neighbor(c.addrs[0]))
+		return usagef("--addr needs --host-addr, Linux's address on the device, in the network of --addr %s: --host-addr %s", c.addrs[0], neighbor(c.addrs[0]))
 	}
 	for _, a := range c.addrs {
 		found := false
