@@ -4,11 +4,14 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // execBehind runs `fivetuple exec --gateway`; its outside is this namespace.
@@ -146,4 +149,48 @@ func TestExecGatewayStatus(t *testing.T) {
 	p, _ := execBehind(t, "--dns", "10.77.0.53", "--dns", "fd77::53", "--", "cat", "/etc/resolv.conf")
 	require.Zero(t, p.wait(), p.stderr())
 	require.Equal(t, "nameserver 10.77.0.53\nnameserver fd77::53\n", p.stdout())
+}
+
+// TestExecGatewayUnprivileged: a user without any capability runs a program behind a
+// gateway, with a port let in; a port that is root's is refused with the remedy.
+func TestExecGatewayUnprivileged(t *testing.T) {
+	if !inNamespaces(t, unix.CLONE_NEWNET|unix.CLONE_NEWNS, unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN) {
+		return
+	}
+	requireTool(t, "setpriv")
+	makeOutside(t)
+	command := openToAll(t)
+	user := []string{"--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"}
+	if out, err := exec.CommandContext(t.Context(), "setpriv", append(user, "unshare", "-U", "true")...).CombinedOutput(); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("this test needs unprivileged user namespaces, and must run in CI: %s", out)
+		}
+		t.Skipf("this test needs unprivileged user namespaces: %s", out)
+	}
+	run := func(args ...string) *process {
+		return start(t, "/", "setpriv", append(append(user, command, "exec", "--gateway"), args...)...)
+	}
+	p := run("--publish", "8080:80", "--ladder", "-", "--", "sh", "-c", "echo hello | nc -N "+outside4+" 7")
+	require.Zero(t, p.wait(), p.stderr())
+	require.Contains(t, p.stdout(), "hello\n")
+	require.Contains(t, p.stdout(), "for 10.77.0.1:")
+	p = run("--publish", "80:80", "--", "true")
+	require.Equal(t, 2, p.wait())
+	require.Contains(t, p.stderr(), "127.0.0.1:80: permission denied (EACCES); ports below net.ipv4.ip_unprivileged_port_start are for root")
+}
+
+// openToAll makes /dev/net/tun usable by every user of this mount namespace, and
+// returns the command's path in a folder that all may enter.
+func openToAll(t *testing.T) string {
+	t.Helper()
+	require.NoError(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	require.NoError(t, unix.Mount("tmpfs", "/mnt", "tmpfs", 0, "mode=755"))
+	require.NoError(t, unix.Mknod("/mnt/tun", unix.S_IFCHR|0o666, int(unix.Mkdev(10, 200))))
+	require.NoError(t, os.Chmod("/mnt/tun", 0o666))
+	require.NoError(t, unix.Mount("/mnt/tun", "/dev/net/tun", "", unix.MS_BIND, ""))
+	path, err := exec.LookPath("fivetuple")
+	require.NoError(t, err)
+	tool(t, nil, "cp", path, "/mnt/fivetuple")
+	require.NoError(t, os.Chmod("/mnt/fivetuple", 0o755))
+	return "/mnt/fivetuple"
 }
