@@ -115,14 +115,20 @@ func (s *liveSession) publish(ctx context.Context, verb string, specs []string) 
 	if err != nil {
 		return usagef("publish add %w", err)
 	}
-	return s.change(ctx, func() error {
-		for _, p := range list {
-			if err := s.gate.Publish(p); err != nil {
-				return usagef("publish add %s: %w", p, err)
+	return s.change(ctx, func() error { return publishAll(s.gate, list) })
+}
+
+// publishAll publishes all of the list, or nothing.
+func publishAll(g publisher, list []gateway.Publication) error {
+	for i, p := range list {
+		if err := g.Publish(p); err != nil {
+			for _, p := range list[:i] {
+				g.Unpublish(p)
 			}
+			return usagef("publish add %s: %w", p, err)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // change is do for what may have consequences in the world.

@@ -123,6 +123,7 @@ func TestPublishCommand(t *testing.T) {
 		require.Equal(t, 2, b.wait())
 		require.Contains(t, b.stderr(), want)
 	}
+	require.NotContains(t, tool(t, nil, "fivetuple", "publish", ctl), "127.0.0.1", "of what failed, nothing is left")
 	p.stop()
 }
 
