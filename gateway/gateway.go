@@ -103,24 +103,12 @@ func (g *Gateway) Take() {
 const feedPoll = 100 // milliseconds
 
 // Feed takes the place of the world's asking, where its loop waits for no
-// port: post hands a function to it. It returns when ctx is done.
-func (g *Gateway) Feed(ctx context.Context, post func(context.Context, func()) bool) {
+// port: ask makes it do so, and waits until it has ([sim.World.Ask]). Feed returns
+// when ctx is done.
+func (g *Gateway) Feed(ctx context.Context, ask func(context.Context) bool) {
 	for ctx.Err() == nil {
-		if !g.host.wait(feedPoll) {
-			continue
-		}
-		taken := make(chan struct{})
-		if !post(ctx, func() {
-			for g.Ready() {
-				g.Take()
-			}
-			close(taken)
-		}) {
-			return
-		}
-		select {
-		case <-taken:
-		case <-ctx.Done():
+		if g.host.wait(feedPoll) {
+			ask(ctx)
 		}
 	}
 }

@@ -19,6 +19,16 @@ func New(cfg Config) (*Gateway, error) {
 	return newGateway(cfg, m), nil
 }
 
+// NewRecorded makes a gateway whose recorder is told what the machine answers:
+// with it, [NewReplayed] makes one that does the same.
+func NewRecorded(cfg Config, to Recorder) (*Gateway, error) {
+	m, err := newMachine()
+	if err != nil {
+		return nil, err
+	}
+	return newGateway(cfg, &recorded{host: m, to: to}), nil
+}
+
 // machine is this machine: its sockets, and an epoll instance that says which of
 // them are ready.
 type machine struct {

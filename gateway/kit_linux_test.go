@@ -102,9 +102,10 @@ func (l *lab) run() {
 	l.t.Helper()
 	ctx, cancel := context.WithCancel(l.t.Context())
 	fed := make(chan struct{})
+	l.w.Attend(l.gate)
 	go func() {
 		defer close(fed)
-		l.gate.Feed(ctx, l.w.Post)
+		l.gate.Feed(ctx, l.w.Ask)
 	}()
 	err := l.w.RunPaced(l.t.Context(), sim.UntilQuiet)
 	cancel()

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"fivetuple/gateway"
 	"fivetuple/scenarios/star"
 	"fivetuple/sim"
 	"fivetuple/sim/record"
@@ -168,6 +169,12 @@ func (p *playback) runLive(w *sim.World, c *liveConfig) (*record.End, error) {
 	if err != nil {
 		return nil, err
 	}
+	r := w.Replayer(p.r, devs...)
+	if c.Gateway != nil {
+		if err := serveGateway(w, h, gateway.NewReplayed(*c.Gateway, r)); err != nil {
+			return nil, usageError{fmt.Errorf("%s: %w", p.path, err)}
+		}
+	}
 	if err := c.serve(w, h); err != nil {
 		return nil, usageError{fmt.Errorf("%s: %w", p.path, err)}
 	}
@@ -176,7 +183,7 @@ func (p *playback) runLive(w *sim.World, c *liveConfig) (*record.End, error) {
 	} else {
 		w.At(0, func() {}) // `up` says then that it is ready
 	}
-	end, err := p.inputs(w, h, devs, script)
+	end, err := p.inputs(w, h, r, script)
 	w.Bus().Detach(p.dig)
 	if err == nil {
 		w.Hangup() // as `up` does at its end
@@ -207,8 +214,7 @@ func (p *playback) observe(w *sim.World, title, claim string, peers []ladder.Hos
 
 // inputs lets the inputs in, under the scenario if there is one. What ended the
 // scenario is how the recorded run ended: its error is in the recording.
-func (p *playback) inputs(w *sim.World, h *sim.Host, devs []*sim.Device, script *star.Scenario) (*record.End, error) {
-	r := w.Replayer(p.r, devs...)
+func (p *playback) inputs(w *sim.World, h *sim.Host, r *sim.Replayer, script *star.Scenario) (*record.End, error) {
 	if script != nil {
 		s := scripted{world: w, host: h, pace: func(ctx context.Context, _ sim.Limit) error { return r.Run(ctx) }}
 		_, _ = script.Run(p.cmd.Context(), star.Config{Seed: w.Seed(), World: w, Run: s.run, Print: p.print})
