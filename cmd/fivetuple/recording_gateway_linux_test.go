@@ -52,8 +52,8 @@ func hearFirst(t *testing.T, c net.Conn, n int64) {
 	require.NoError(t, c.Close())
 }
 
-// requireSameElsewhere replays a recording as nobody, in a network namespace in
-// which nothing is up.
+// requireSameElsewhere replays a recording without any privilege, as a user that a
+// new user namespace does not know, in a network namespace in which nothing is up.
 func requireSameElsewhere(t *testing.T, dir, recording string) {
 	t.Helper()
 	for _, procs := range []string{"1", "8"} {
@@ -63,7 +63,7 @@ func requireSameElsewhere(t *testing.T, dir, recording string) {
 		defer in.Close()
 		cmd.Stdin = in
 		cmd.Env = append(os.Environ(), "GOMAXPROCS="+procs)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET, Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWUSER}
 		r := startCmd(t, cmd)
 		require.Zero(t, r.wait(), r.stderr())
 		require.Contains(t, r.stderr(), "the same, ")
