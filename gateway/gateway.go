@@ -15,6 +15,7 @@ type Gateway struct {
 	cfg   Config
 	p     *sockapi.Proc // its thread; nil before it runs
 	host  host
+	awake bool // the thread runs, and does not rest
 	ping4 bool // ping sockets may be made
 	ping6 bool
 
@@ -115,7 +116,7 @@ func (g *Gateway) Feed(ctx context.Context, ask func(context.Context) bool) {
 
 // Serve is the gateway's process.
 func (g *Gateway) Serve(p *sockapi.Proc) error {
-	g.p = p
+	g.p, g.awake = p, true
 	for {
 		fresh := g.fresh
 		g.fresh = nil
@@ -131,12 +132,19 @@ func (g *Gateway) Serve(p *sockapi.Proc) error {
 			s.step()
 		}
 		if len(g.ready) > 0 {
-			p.Rest(p.Now()) // others first
+			g.rest(p.Now()) // others first
 		} else if len(g.fresh) == 0 {
-			p.Rest(g.sweep)
+			g.rest(g.sweep)
 		}
 		g.expire()
 	}
+}
+
+// rest suspends the thread.
+func (g *Gateway) rest(deadline time.Duration) {
+	g.awake = false
+	g.p.Rest(deadline)
+	g.awake = true
 }
 
 // queue has a flow take a step.

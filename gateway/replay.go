@@ -25,7 +25,7 @@ func NewReplayed(cfg Config, from Recording) *Gateway {
 	h := &replayed{from: from, stop: func() {}}
 	g := newGateway(cfg, h)
 	h.stop = func() {
-		for {
+		for g.awake {
 			g.p.Rest(sockapi.NoDeadline)
 		}
 	}
@@ -36,26 +36,25 @@ func NewReplayed(cfg Config, from Recording) *Gateway {
 type replayed struct {
 	from Recording
 	ask  question
-	stop func() // does not return: nothing more can be known. Before the thread runs it does
+	none bool   // there was no answer, which the recording knows
+	stop func() // in the thread it does not return: nothing more can be known
 }
 
-// answered asks, in the gateway's thread. An answer that the recording does not
-// have is none.
+// answered asks. An answer that the recording does not have is empty.
 func (r *replayed) answered() *answer {
 	a, ok := r.from.Answer(r.ask)
-	if !ok {
+	if r.none = !ok; r.none {
 		r.stop()
 	}
-	return &answer{b: a, bad: !ok}
+	return &answer{b: a}
 }
 
 // end checks that an answer was read to its end.
 func (r *replayed) end(a *answer) {
-	if !a.bad && len(a.b) == 0 {
-		return
+	if !r.none && (a.bad || len(a.b) > 0) {
+		r.from.Misfit(fmt.Errorf("the answer to %q cannot be read", r.ask))
+		r.stop()
 	}
-	r.from.Misfit(fmt.Errorf("the answer to %q cannot be read", r.ask))
-	r.stop()
 }
 
 // answer is an answer that is being read.
@@ -160,18 +159,13 @@ func (r *replayed) finish(fd int) error {
 	return r.failed()
 }
 
-// take is not called by the thread: it must not stop.
 func (r *replayed) take() (out []event) {
 	r.ask.about("epoll_wait", -1)
-	b, ok := r.from.Answer(r.ask)
-	a := &answer{b: b}
-	for ok && len(a.b) > 0 {
+	a := r.answered()
+	for len(a.b) > 0 {
 		out = append(out, event{int32(a.number(math.MaxInt32)), int32(a.number(math.MaxInt32)), uint32(a.number(math.MaxUint32))})
 	}
-	if a.bad {
-		r.from.Misfit(fmt.Errorf("the answer to %q cannot be read", r.ask))
-		return nil
-	}
+	r.end(a)
 	return out
 }
 
