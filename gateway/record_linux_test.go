@@ -29,7 +29,7 @@ func openOutside(t *testing.T, loopback string) (o outsidePorts) {
 		c.Close()
 	})
 	o.first = listen(t, loopback, func(c net.Conn) {
-		_, _ = c.Write(randomBytes(2, 300<<10))
+		_, _ = c.Write(randomBytes(2, 100<<10))
 		_ = c.(*net.TCPConn).CloseWrite()
 		_, _ = io.Copy(io.Discard, c)
 		c.Close()
@@ -49,7 +49,7 @@ func (o outsidePorts) converse(p *sockapi.Proc, family int, a netip.Addr) error 
 	if err != nil {
 		return err
 	}
-	data := randomBytes(1, 300<<10)
+	data := randomBytes(1, 100<<10)
 	p.Go(func(p *sockapi.Proc) error {
 		_, err := p.Send(fd, data, 0)
 		return errors.Join(err, p.Shutdown(fd, sockapi.SHUT_WR))
@@ -157,10 +157,10 @@ func TestReplay(t *testing.T) {
 func TestReplayCut(t *testing.T) {
 	file, live, ports := recordConversation(t)
 	longest := 0
-	for n := range 40 {
-		again, _, err := replayConversation(t, file[:len(file)*(n+1)/41], ports)
+	for n := range 20 {
+		again, _, err := replayConversation(t, file[:len(file)*(n+1)/21], ports)
 		require.ErrorIs(t, err, record.ErrCut)
-		require.True(t, strings.HasPrefix(live, again), "cut at %d/41", n+1)
+		require.True(t, strings.HasPrefix(live, again), "cut at %d/21", n+1)
 		longest = max(longest, len(again))
 	}
 	require.Greater(t, longest, len(live)/2, "and nearly all of that")

@@ -8,8 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
+
+	"fivetuple/sim/record"
+	"fivetuple/sockapi"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -71,6 +75,41 @@ func requireSameElsewhere(t *testing.T, dir, recording string) {
 	}
 }
 
+// requireUnfit changes what a read has returned, to a connection that was reset, and
+// replays that.
+func requireUnfit(t *testing.T, dir string) {
+	t.Helper()
+	r, err := record.NewReader(strings.NewReader(read(t, dir, "live.ft")))
+	require.NoError(t, err)
+	out, err := os.Create(filepath.Join(dir, "changed.ft"))
+	require.NoError(t, err)
+	defer out.Close()
+	w, err := record.NewWriter(out, r.Header)
+	require.NoError(t, err)
+	changed := false
+	for end := (*record.End)(nil); end == nil; {
+		var in *record.Input
+		in, end, err = r.Next()
+		require.NoError(t, err)
+		for q, a, ok := r.Answer(); ok; q, a, ok = r.Answer() {
+			if !changed && strings.HasPrefix(string(q), "read ") {
+				a, changed = []byte{byte(sockapi.ECONNRESET)}, true
+			}
+			require.NoError(t, w.Answer(q, a))
+		}
+		require.NoError(t, w.Sums(r.Sums))
+		if r.Sums = nil; in != nil {
+			require.NoError(t, w.Input(*in))
+		} else {
+			require.NoError(t, w.End(*end))
+		}
+	}
+	p := start(t, dir, "fivetuple", "replay", "changed.ft", "--check")
+	require.Equal(t, 1, p.wait())
+	require.Regexp(t, `^fivetuple: changed\.ft: the trace differs, after [1-9]\d* events that are the same; the next one is here\n  \{.*\n`, p.stderr())
+	require.Regexp(t, `changed\.ft: input \d+: before it, the machine is asked to ".*", and was asked to ".*" then: this is not what was recorded\n$`, p.stderr())
+}
+
 // TestUpRecordGateway: what the machine's sockets answer to a gateway is
 // recorded: connections whose client or server closes first, refused ones,
 // datagrams and pings. The replay has no sockets, and the same trace.
@@ -119,6 +158,7 @@ func TestUpRecordGateway(t *testing.T) {
 			c.Close()
 
 			requireSameElsewhere(t, dir, "live.ft")
+			requireUnfit(t, dir)
 			r := start(t, dir, "fivetuple", "replay", "live.ft", "--jsonl", "again.jsonl")
 			require.Zero(t, r.wait(), r.stderr())
 			again := read(t, dir, "again.jsonl")

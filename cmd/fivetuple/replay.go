@@ -219,7 +219,17 @@ func (p *playback) inputs(w *sim.World, h *sim.Host, r *sim.Replayer, script *st
 		s := scripted{world: w, host: h, pace: func(ctx context.Context, _ sim.Limit) error { return r.Run(ctx) }}
 		_, _ = script.Run(p.cmd.Context(), star.Config{Seed: w.Seed(), World: w, Run: s.run, Print: p.print})
 	}
-	return r.End(p.cmd.Context())
+	end, err := r.End(p.cmd.Context())
+	_, corrupt := errors.AsType[*record.CorruptError](err)
+	if err == nil || corrupt || errors.Is(err, record.ErrCut) || p.cmd.Context().Err() != nil {
+		return end, err
+	}
+	err = fmt.Errorf("%s: %w", p.path, err)
+	if flushErr := p.dig.Flush(); flushErr != nil {
+		return nil, errors.Join(err, flushErr)
+	}
+	p.same.readOn() // what differs first is why
+	return nil, err
 }
 
 // judge says what came of a replay: got is its digest, err what went wrong.
@@ -231,7 +241,10 @@ func (p *playback) judge(got record.End, end *record.End, err error) error {
 	case errors.As(err, &corrupt):
 		return usageError{fmt.Errorf("%s: %w", p.path, err)}
 	case p.same.first != nil:
-		return fmt.Errorf("%s: the trace differs, after %d events that are the same; the next one is here\n  %s", p.path, p.same.n, p.same.first)
+		if errors.Is(err, record.ErrCut) {
+			err = nil
+		}
+		return errors.Join(fmt.Errorf("%s: the trace differs, after %d events that are the same; the next one is here\n  %s", p.path, p.same.n, p.same.first), err)
 	case errors.Is(err, record.ErrCut):
 		fmt.Fprintf(w, "replay: %s: %d events up to %s, of which %d could be compared and are the same; %v\n", p.path, got.Events, got.Now.Round(time.Millisecond), p.same.n, record.ErrCut)
 		return nil
