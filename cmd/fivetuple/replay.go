@@ -42,8 +42,9 @@ func replayCommand() *cobra.Command {
 		Long: `Run a recording of ` + "`fivetuple up --record` or `fivetuple run --record`" + ` again, in
 virtual time, with all outputs. Of a live session the same packets arrive, and the
 same calls of other goroutines are made, at the same instants of the world, and
-everything that followed from them follows again. A scenario is in its recording.
-It needs no root, no device, no directory of files and no script.
+everything that followed from them follows again. A gateway hears what its sockets
+were told then. A scenario is in its recording. It needs no root, no device, no
+network, no directory of files and no script.
 
 The trace is compared with the recorded run's: they are the same to the byte, or
 the status is 1, and the first event that differs is shown. A recording whose run
