@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"net/netip"
 	"os"
 
@@ -11,46 +10,82 @@ import (
 // This file has the machine's sockets that wait for others to come: none of its
 // calls waits.
 
-// listenAt makes a socket at an address of the machine. A stream socket listens.
-func listenAt(at netip.AddrPort, typ int) (int, error) {
-	fd, err := hostSocket(at.Addr(), typ, 0)
+// listen implements [host].
+func (m *machine) listen(proto uint8, at netip.AddrPort, num int32) (int, error) {
+	fd, err := m.socket(at.Addr().Is6(), proto)
 	if err != nil {
-		return -1, err
+		return -1, errno(err)
 	}
-	if at.Addr().Is6() {
-		// [::] is IPv6 alone, so that 0.0.0.0 can be published beside it.
-		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
-	}
-	if err == nil && typ == unix.SOCK_STREAM {
-		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) // connections in TIME-WAIT keep nobody
-	}
-	if err == nil && typ == unix.SOCK_DGRAM && at.Addr().IsUnspecified() {
-		err = tellDestination(fd, at)
-	}
-	if err == nil {
+	if err = m.prepare(fd, proto, at); err == nil {
 		err = unix.Bind(fd, sockaddr(at))
 	}
-	if err == nil && typ == unix.SOCK_STREAM {
+	if err == nil && proto == protoTCP {
 		err = unix.Listen(fd, unix.SOMAXCONN)
+	}
+	if err == nil {
+		err = m.add(fd, num)
 	}
 	if err != nil {
 		unix.Close(fd)
-		return -1, err
+		return -1, errno(err)
 	}
 	return fd, nil
 }
 
-// acceptFrom takes a connection from a listener.
-func acceptFrom(fd int) (conn int, peer netip.AddrPort, err error) {
+// prepare sets the options of a socket that is to be bound.
+func (m *machine) prepare(fd int, proto uint8, at netip.AddrPort) (err error) {
+	if at.Addr().Is6() {
+		// [::] is IPv6 alone, so that 0.0.0.0 can be published beside it.
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
+	}
+	switch {
+	case err != nil:
+	case proto == protoTCP:
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) // connections in TIME-WAIT keep nobody
+	case at.Addr().IsUnspecified():
+		err = tellDestination(fd, at)
+	}
+	return err
+}
+
+// accept implements [host].
+func (m *machine) accept(fd int, num int32) (conn int, peer netip.AddrPort, err error) {
 	conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 	for err == unix.EINTR {
 		conn, sa, err = unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 	}
 	if err != nil {
-		return -1, peer, err
+		return -1, peer, errno(err)
 	}
 	streamOptions(conn)
+	if err := m.add(conn, num); err != nil {
+		unix.Close(conn)
+		return -1, peer, errno(err)
+	}
 	return conn, addrOf(sa), nil
+}
+
+// shed implements [host], with the help of the spare descriptor.
+func (m *machine) shed(fd int) bool {
+	if m.spare < 0 {
+		return false
+	}
+	unix.Close(m.spare)
+	conn, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
+	if err == nil {
+		m.reset(conn)
+		unix.Close(conn)
+	}
+	m.spare = spareDescriptor()
+	return err == nil
+}
+
+// shut implements [host].
+func (m *machine) shut() {
+	if m.spare >= 0 {
+		unix.Close(m.spare)
+	}
+	unix.Close(m.poll)
 }
 
 // spareDescriptor is kept for the day when no other is left; -1 is none.
@@ -71,18 +106,17 @@ func tellDestination(fd int, at netip.AddrPort) error {
 	return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
 }
 
-// receiveFrom takes a datagram from a socket that is bound to the address bound,
-// and returns its length, who has sent it, and which address it was for.
-func receiveFrom(fd int, b []byte, bound netip.AddrPort) (n int, from unix.Sockaddr, to netip.AddrPort, err error) {
+// receive implements [host].
+func (m *machine) receive(fd int, at netip.AddrPort, b []byte) (n int, from, to netip.AddrPort, err error) {
 	var control []byte
-	if bound.Addr().IsUnspecified() {
+	if at.Addr().IsUnspecified() {
 		control = make([]byte, unix.CmsgSpace(unix.SizeofInet6Pktinfo))
 	}
-	n, oobn, _, from, err := unix.Recvmsg(fd, b, control, unix.MSG_DONTWAIT)
-	if err != nil || from == nil {
-		return 0, nil, to, cmp.Or(err, error(unix.EPROTO))
+	n, oobn, _, sa, err := unix.Recvmsg(fd, b, control, unix.MSG_DONTWAIT)
+	if err != nil {
+		return 0, from, to, errno(err)
 	}
-	return n, from, destination(control[:oobn], bound), nil
+	return n, addrOf(sa), destination(control[:oobn], at), nil
 }
 
 // destination reads the control message that tellDestination asks for.
@@ -102,17 +136,16 @@ func destination(control []byte, bound netip.AddrPort) netip.AddrPort {
 	return bound
 }
 
-// sendFrom sends a datagram in the name of the address from, through a socket that
-// is bound to the address bound.
-func sendFrom(fd int, b []byte, to unix.Sockaddr, bound, from netip.AddrPort) error {
+// send implements [host].
+func (m *machine) send(fd int, at netip.AddrPort, b []byte, from, to netip.AddrPort) error {
 	var control []byte
 	switch {
-	case !bound.Addr().IsUnspecified() || from == bound:
+	case from == at:
 	case from.Addr().Is4():
 		control = unix.PktInfo4(&unix.Inet4Pktinfo{Spec_dst: from.Addr().As4()})
 	default:
 		control = unix.PktInfo6(&unix.Inet6Pktinfo{Addr: from.Addr().As16()})
 	}
-	_, err := unix.SendmsgN(fd, b, control, to, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-	return err
+	_, err := unix.SendmsgN(fd, b, control, sockaddr(to), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	return errno(err)
 }

@@ -13,12 +13,13 @@ import (
 // inside, from netstack's own address there.
 type Publication struct {
 	// Proto is "tcp" or "udp".
-	Proto string
+	Proto string `json:"proto"`
 	// Host is where the machine listens, Inside where it goes on to. A zero
 	// address of Inside is for the caller to fill in.
-	Host, Inside netip.AddrPort
+	Host   netip.AddrPort `json:"host"`
+	Inside netip.AddrPort `json:"inside"`
 	// Ports is how many ports there are, from those of Host and Inside on.
-	Ports int
+	Ports int `json:"ports"`
 }
 
 // Published is a publication, and how many flows it has let in so far.

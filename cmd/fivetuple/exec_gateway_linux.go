@@ -30,9 +30,10 @@ func (c *execConfig) defineGateway(f *pflag.FlagSet) {
 	f.StringArrayVar(&u.hostAddrs, "host-addr", nil, "with --gateway: the program's `prefix` (default 10.77.0.1/24 and fd77::1/64)")
 	f.IntVar(&u.mtu, "mtu", tun.DefaultMTU, "with --gateway: largest packet in `bytes`")
 	f.StringArrayVar(&c.dns, "dns", nil, "with --gateway: `address` of a name server, in the program's /etc/resolv.conf; may be repeated")
+	f.StringVar(&u.record, "record", "", "with --gateway: write all inputs to this `file`, for fivetuple replay")
 	f.StringVar(&u.control, "control", "", "with --gateway: `name` of the session, for gateway @NAME, link @NAME and so on, or a path\n(default none)")
 	c.own = pflag.NewFlagSet("", pflag.ContinueOnError)
-	for _, name := range []string{"addr", "host-addr", "mtu", "dns", "control", "netem", "delay", "loss", "rate"} {
+	for _, name := range []string{"addr", "host-addr", "mtu", "dns", "record", "control", "netem", "delay", "loss", "rate"} {
 		c.own.AddFlag(f.Lookup(name))
 	}
 }
@@ -123,7 +124,7 @@ func (l *live) runBehind(cmd *cobra.Command) (err error) {
 	}
 	go l.behind.run(ctx, l, stop)
 	l.attendGateway(ctx)
-	if l.lad != nil || len(l.out.live) > 0 {
+	if l.lad != nil || len(l.out.live) > 0 || l.rec != nil {
 		go l.flushOften(ctx)
 	}
 	go sweepOften(ctx, l.diag.observers...)
@@ -131,6 +132,9 @@ func (l *live) runBehind(cmd *cobra.Command) (err error) {
 	stop(nil)
 	<-l.behind.over
 	l.upConfig.diag.end()
+	if l.rec != nil {
+		err = errors.Join(err, l.endRecording(endReason(ctx, err)))
+	}
 	if err == nil {
 		err = l.behind.err
 	}

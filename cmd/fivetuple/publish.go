@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"text/tabwriter"
 
 	"fivetuple/gateway"
+	"fivetuple/sim"
 
 	"github.com/spf13/cobra"
 )
@@ -109,13 +111,17 @@ func (s *liveSession) publish(ctx context.Context, verb string, specs []string) 
 	case len(specs) == 0:
 		return usagef("publish %s: which ports? As in 8080:80", verb)
 	case verb == "del":
-		return s.change(ctx, func() error { return unpublish(s.gate, specs) })
+		return s.command(ctx, append([]string{"publish", "del"}, specs...))
 	}
 	list, err := s.publications(specs)
 	if err != nil {
 		return usagef("publish add %w", err)
 	}
-	return s.change(ctx, func() error { return publishAll(s.gate, list) })
+	args := []string{"publish", "add"}
+	for _, p := range list {
+		args = append(args, p.String())
+	}
+	return s.command(ctx, args)
 }
 
 // publishAll publishes all of the list, or nothing.
@@ -131,20 +137,24 @@ func publishAll(g publisher, list []gateway.Publication) error {
 	return nil
 }
 
-// change is do for what may have consequences in the world.
-func (s *liveSession) change(ctx context.Context, f func() error) error {
-	done := make(chan error, 1)
-	if !s.world.Post(ctx, func() { done <- f() }) {
-		return context.Cause(ctx)
+// carryOutBeside is carryOut for the world of a gateway.
+func carryOutBeside(w *sim.World, g publisher, text []byte) error {
+	var args []string
+	if err := json.Unmarshal(text, &args); err != nil || len(args) < 3 || args[0] != "publish" {
+		return carryOut(w, text)
 	}
-	select {
-	case err := <-done:
-		return err
-	case <-s.end:
-		return errSessionEnded
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if args[1] == "del" {
+		return unpublish(g, args[2:])
 	}
+	var list []gateway.Publication
+	for _, a := range args[2:] {
+		p, err := gateway.ParsePublication(a)
+		if err != nil {
+			return usagef("publish %w", err)
+		}
+		list = append(list, p)
+	}
+	return publishAll(g, list)
 }
 
 // unpublish ends publications, each named by its machine's side at least.

@@ -9,13 +9,13 @@ import (
 
 // checkPublish reads --publish.
 func (c *upConfig) checkPublish(u *upFlags) (err error) {
-	if len(u.gateway.publish) == 0 {
-		return nil
-	}
-	if !u.gateway.on {
+	if c.gateway == nil && len(u.gateway.publish) > 0 {
 		return usagef("--publish is for --gateway")
 	}
-	if c.publish, err = c.publications(u.gateway.publish); err != nil {
+	if c.gateway == nil {
+		return nil
+	}
+	if c.gateway.Publish, err = c.publications(u.gateway.publish); err != nil {
 		return usagef("--publish %w", err)
 	}
 	return nil
@@ -23,9 +23,6 @@ func (c *upConfig) checkPublish(u *upFlags) (err error) {
 
 // publications reads publications of this session's.
 func (c *upConfig) publications(texts []string) ([]gateway.Publication, error) {
-	if c.record != "" {
-		return nil, fmt.Errorf("%q: --record has no such connections: leave one of the two out", texts[0])
-	}
 	hostAddrs, own := slices.Clone(c.hostAddrs), slices.Clone(c.addrs)
 	for _, d := range c.also {
 		hostAddrs, own = append(hostAddrs, d.hostAddrs...), append(own, d.addrs...)
@@ -33,19 +30,9 @@ func (c *upConfig) publications(texts []string) ([]gateway.Publication, error) {
 	return publications(texts, hostAddrs, own)
 }
 
-// openPublished makes the listeners of --publish.
-func (l *live) openPublished() error {
-	for _, p := range l.publish {
-		if err := l.gate.Publish(p); err != nil {
-			return usagef("--publish %s: %w", p, err)
-		}
-	}
-	return nil
-}
-
 // publishReady is what the line that says that the session is up has of it.
 func (c *upConfig) publishReady() (text string) {
-	for _, p := range c.publish {
+	for _, p := range c.gateway.Publish {
 		text += fmt.Sprintf(", %s %s leads to %s", p.Proto, p.Ends(p.Host), p.Ends(p.Inside))
 	}
 	return text

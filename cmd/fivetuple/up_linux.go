@@ -48,9 +48,8 @@ type upConfig struct {
 	also             []alsoDevice    // more devices
 	forward          bool            // the stack is a router between them
 	gateway          *gateway.Config // nil: none
-	publish          []gateway.Publication
-	netemOut         string // impairments of the packets to Linux
-	netemIn          string // and of those from it
+	netemOut         string          // impairments of the packets to Linux
+	netemIn          string          // and of those from it
 	diag             *diag
 	out              *outputs
 }
@@ -114,7 +113,7 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	u.gateway.define(f)
 	u.defineNetem(f)
 	f.StringVar(&u.user, "user", "", "become this `user`, a name or a number, when device and files are open")
-	f.StringVar(&u.record, "record", "", "write all inputs to this `file`, for fivetuple replay: what --files sends is in it")
+	f.StringVar(&u.record, "record", "", "write all inputs to this `file`, for fivetuple replay: what --files sends and what\n--gateway receives from outside is in it")
 	f.StringVar(&u.control, "control", "", "`name` of the session, for ss @NAME, trace @NAME and so on (that of the device), or a path")
 	f.StringVar(&u.name, "host", "lab", "`name` of the host in the trace")
 	f.Uint64Var(&u.seed, "seed", 1, "decides every random choice of the stack")

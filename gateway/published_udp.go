@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"fivetuple/sockapi"
-
-	"golang.org/x/sys/unix"
 )
 
 // udpPost is a UDP socket of the machine's that datagrams come in through. It is
@@ -47,17 +45,17 @@ func (s *udpPost) step() {
 		if s.ended {
 			return
 		}
-		n, from, to, err := receiveFrom(s.host, g.bytes, s.local)
-		if err == unix.EAGAIN {
+		n, from, to, err := g.host.receive(s.host, s.local, g.bytes)
+		if err == sockapi.EAGAIN {
 			return
 		}
 		if err != nil {
 			continue // about one that was sent; the peer may send on
 		}
-		peer := udpPeer{addrOf(from), to}
+		peer := udpPeer{from, to}
 		f := s.peers[peer]
 		if f == nil {
-			if f = s.begin(peer, from); f == nil {
+			if f = s.begin(peer); f == nil {
 				continue
 			}
 		}
@@ -67,7 +65,7 @@ func (s *udpPost) step() {
 }
 
 // begin makes the flow of a new peer; nil: there is none.
-func (s *udpPost) begin(peer udpPeer, reply unix.Sockaddr) *udpIn {
+func (s *udpPost) begin(peer udpPeer) *udpIn {
 	g := s.g
 	if len(g.flows) >= g.cfg.MaxFlows {
 		g.overflow()
@@ -75,9 +73,9 @@ func (s *udpPost) begin(peer udpPeer, reply unix.Sockaddr) *udpIn {
 	}
 	g.full = false
 	g.num++
-	f := &udpIn{base: base{g: g, inbound: true, host: -1, num: g.num, dialed: peer.from, local: peer.to, last: g.p.Now()}, post: s, reply: reply, fd: -1}
+	f := &udpIn{base: base{g: g, inbound: true, host: -1, num: g.num, dialed: peer.from, local: peer.to, last: g.p.Now()}, post: s, fd: -1}
 	if err := f.dialInside(s.dialed); err != nil {
-		g.mark("inside: udp connect %s: %s, for %s", s.dialed, insideName(err), peer.from)
+		g.mark("inside: udp connect %s: %s, for %s", s.dialed, errnoName(err), peer.from)
 		g.counts.Refused++
 		return nil
 	}
@@ -94,8 +92,7 @@ func (s *udpPost) begin(peer udpPeer, reply unix.Sockaddr) *udpIn {
 type udpIn struct {
 	base
 	post  *udpPost
-	reply unix.Sockaddr // where answers go
-	fd    int           // the inside socket
+	fd    int // the inside socket
 	watch *sockapi.Watch
 }
 
@@ -109,7 +106,7 @@ func (f *udpIn) dialInside(to netip.AddrPort) error {
 	if err = p.Connect(fd, to); err == nil {
 		var from netip.AddrPort
 		from, err = p.Getsockname(fd)
-		f.key = key{unix.IPPROTO_UDP, to, from}
+		f.key = key{protoUDP, to, from}
 	}
 	if err == nil {
 		f.watch, err = p.Watch(fd, func() { g.queue(f) })
@@ -168,7 +165,7 @@ func (f *udpIn) step() {
 			continue
 		}
 		f.last = g.p.Now()
-		if err := sendFrom(f.post.host, g.bytes[:n], f.reply, f.post.local, f.local); err != nil {
+		if err := g.host.send(f.post.host, f.post.local, g.bytes[:n], f.local, f.dialed); err != nil {
 			g.counts.Lost++ // as datagrams are
 			continue
 		}

@@ -9,8 +9,6 @@ import (
 
 	"fivetuple/sockapi"
 	"fivetuple/trace"
-
-	"golang.org/x/sys/unix"
 )
 
 // This file lets connections in: from a listener of the machine's, through a
@@ -24,15 +22,15 @@ type published struct {
 	opened uint64 // flows so far
 }
 
+// Config is what the gateway was made with.
+func (g *Gateway) Config() Config { return g.cfg }
+
 // Publish begins to listen for what comes to the machine. It may be called
 // before the gateway runs; afterwards by the world's goroutine alone. The error
 // names the address, and the remedy.
 func (g *Gateway) Publish(p Publication) error {
 	if i := slices.IndexFunc(g.published, func(o *published) bool { return o.overlaps(p) }); i >= 0 {
 		return fmt.Errorf("%s is published already, as %s", p.Ends(p.Host), g.published[i])
-	}
-	if g.spare < 0 {
-		g.spare = spareDescriptor()
 	}
 	pub := &published{Publication: p}
 	for n := range uint16(p.Ports) {
@@ -49,20 +47,20 @@ func (g *Gateway) Publish(p Publication) error {
 
 // post makes the socket of one port.
 func (g *Gateway) post(pub *published, at, to netip.AddrPort) error {
-	typ := map[string]int{"tcp": unix.SOCK_STREAM, "udp": unix.SOCK_DGRAM}[pub.Proto]
-	host, err := listenAt(at, typ)
+	proto := map[string]uint8{"tcp": protoTCP, "udp": protoUDP}[pub.Proto]
+	g.num++
+	host, err := g.host.listen(proto, at, g.num)
 	if err != nil {
 		return err
 	}
-	g.num++
 	b := base{g: g, host: host, num: g.num, dialed: to, local: at}
 	var f flow = &tcpPost{base: b, pub: pub}
-	if typ == unix.SOCK_DGRAM {
+	if proto == protoUDP {
 		f = &udpPost{base: b, pub: pub, peers: map[udpPeer]*udpIn{}}
 	}
 	g.byFD[int32(host)] = f
 	pub.posts = append(pub.posts, f)
-	return g.poll.add(host, g.num)
+	return nil
 }
 
 // Unpublish ends the publication of the same protocol and ports of the machine,
@@ -96,13 +94,13 @@ func (p *published) close() {
 func listenError(at netip.AddrPort, err error) error {
 	remedy := ""
 	switch {
-	case errors.Is(err, unix.EADDRINUSE):
+	case errors.Is(err, sockapi.EADDRINUSE):
 		remedy = "; another program has the port (ss -lntup says which): choose another one"
-	case errors.Is(err, unix.EACCES):
+	case errors.Is(err, sockapi.EACCES):
 		remedy = "; ports below net.ipv4.ip_unprivileged_port_start are for root: choose a higher one, or give fivetuple CAP_NET_BIND_SERVICE"
-	case errors.Is(err, unix.EADDRNOTAVAIL):
+	case errors.Is(err, sockapi.EADDRNOTAVAIL):
 		remedy = "; the machine does not have the address: choose one of `ip addr`'s"
-	case errors.Is(err, unix.EMFILE):
+	case errors.Is(err, sockapi.EMFILE):
 		remedy = "; raise the limit (ulimit -n), or publish fewer ports"
 	}
 	return fmt.Errorf("%s%s", errnoName(err), remedy)
@@ -129,39 +127,23 @@ func (s *tcpPost) step() {
 		if s.ended {
 			return
 		}
-		fd, peer, err := acceptFrom(s.host)
+		s.g.num++
+		fd, peer, err := s.g.host.accept(s.host, s.g.num)
 		switch err {
 		case nil:
 			s.admit(fd, peer)
-		case unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM:
+		case sockapi.EAGAIN, sockapi.ENOBUFS, sockapi.ENOMEM:
 			return
-		case unix.EMFILE, unix.ENFILE:
-			if !s.shed(err) {
+		case sockapi.EMFILE, sockapi.ENFILE:
+			s.g.starve(err)
+			if !s.g.host.shed(s.host) {
 				return
 			}
+			s.g.counts.Refused++
 		default: // of one connection, which is gone: accept(2)
 		}
 	}
 	s.g.queue(s)
-}
-
-// shed resets a connection for which no descriptor is left, with the help of the
-// spare one: it would wait for ever. It reports whether there was one.
-func (s *tcpPost) shed(err error) bool {
-	g := s.g
-	g.starve(err)
-	if g.spare < 0 {
-		return false
-	}
-	unix.Close(g.spare)
-	fd, _, err := acceptFrom(s.host)
-	if err == nil {
-		reset(fd)
-		unix.Close(fd)
-		g.counts.Refused++
-	}
-	g.spare = spareDescriptor()
-	return err == nil
 }
 
 // admit begins the flow of a connection.
@@ -169,13 +151,12 @@ func (s *tcpPost) admit(fd int, peer netip.AddrPort) {
 	g := s.g
 	if len(g.flows) >= g.cfg.MaxFlows {
 		g.overflow()
-		reset(fd)
-		unix.Close(fd)
+		g.host.reset(fd)
+		g.host.close(fd)
 		return
 	}
 	g.full = false
-	g.num++
-	f := &tcpFlow{base: base{g: g, inbound: true, host: fd, num: g.num, dialed: peer, local: localName(fd), last: g.p.Now()}, state: entering, fd: -1}
+	f := &tcpFlow{base: base{g: g, inbound: true, host: fd, num: g.num, dialed: peer, local: g.host.name(fd), last: g.p.Now()}, state: entering, fd: -1}
 	g.byFD[int32(fd)] = f
 	s.pub.opened++
 	if err := f.dialInside(s.dialed); err != nil {
@@ -184,9 +165,6 @@ func (s *tcpPost) admit(fd int, peer netip.AddrPort) {
 		return
 	}
 	g.flows[f.key] = f
-	if err := g.poll.add(fd, f.num); err != nil {
-		f.abortInside()
-	}
 }
 
 // dialInside starts to connect the inside socket.
@@ -208,14 +186,14 @@ func (f *tcpFlow) dialInside(to netip.AddrPort) (err error) {
 		return err
 	}
 	from, err := p.Getsockname(f.fd)
-	f.key = key{unix.IPPROTO_TCP, to, from}
+	f.key = key{protoTCP, to, from}
 	return err
 }
 
 // enter goes on when the inside socket is connected, or could not be.
 func (f *tcpFlow) enter() {
 	g := f.g
-	if f.events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
+	if f.events&(pollErr|pollHup) != 0 {
 		g.mark("inside: tcp connect %s: given up by %s", f.key.client, f.dialed)
 		f.abortInside()
 		return
@@ -241,15 +219,7 @@ func (f *tcpFlow) enter() {
 
 // notEntered resets the outside connection: the inside has refused it.
 func (f *tcpFlow) notEntered(err error) {
-	f.g.mark("inside: tcp connect %s: %s, for %s", f.key.client, insideName(err), f.dialed)
+	f.g.mark("inside: tcp connect %s: %s, for %s", f.key.client, errnoName(err), f.dialed)
 	f.g.counts.Refused++
 	f.abortOutside()
-}
-
-// insideName is an error of the stack's as the trace has it.
-func insideName(err error) string {
-	if e, ok := errors.AsType[sockapi.Errno](err); ok {
-		return e.Error() + " (" + e.Name() + ")"
-	}
-	return err.Error()
 }
