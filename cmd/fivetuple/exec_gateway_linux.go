@@ -122,6 +122,7 @@ func (l *live) runBehind(cmd *cobra.Command) (err error) {
 			return usageError{err}
 		}
 	}
+	l.world.At(0, func() {}) // as in `up`, which says then that it is ready: a replay has that event
 	go l.behind.run(ctx, l, stop)
 	l.attendGateway(ctx)
 	if l.lad != nil || len(l.out.live) > 0 || l.rec != nil {

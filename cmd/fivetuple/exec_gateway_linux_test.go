@@ -30,7 +30,7 @@ func TestExecGateway(t *testing.T) {
 	makeOutside(t)
 	for _, tc := range []struct{ name, to, port string }{{"IPv4", outside4, "7"}, {"IPv6", outside6, "7"}, {"mapped", "10.77.0.9", "70"}} {
 		t.Run(tc.name, func(t *testing.T) {
-			p, dir := execBehind(t, "--gateway-map", "10.77.0.9:70=127.0.0.1:7", "--delay", "5ms", "--jsonl", "s.jsonl", "--ladder", "s.txt", "--pcap", "s.pcapng",
+			p, dir := execBehind(t, "--gateway-map", "10.77.0.9:70=127.0.0.1:7", "--delay", "5ms", "--jsonl", "s.jsonl", "--ladder", "s.txt", "--pcap", "s.pcapng", "--record", "s.ft",
 				"--", "sh", "-c", "echo hello | nc -N "+tc.to+" "+tc.port+" && ip -br addr show eth0")
 			require.Zero(t, p.wait(), p.stderr())
 			require.Regexp(t, `^hello\neth0 .* 10\.77\.0\.1/24 fd77::1/64 `, p.stdout())
@@ -38,6 +38,7 @@ func TestExecGateway(t *testing.T) {
 			require.Regexp(t, `program 10\.77\.0\.1`, read(t, dir, "s.txt"))
 			require.Contains(t, read(t, dir, "s.txt"), "CLOSE-WAIT", "the kernel's states are there as well")
 			requireValid(t, dir)
+			requireSameElsewhere(t, dir, "s.ft")
 		})
 	}
 	p, _ := execBehind(t, "--", "nc", "-N", outside4, "8")

@@ -46,14 +46,7 @@ func TestPublish(t *testing.T) {
 		require.NoError(t, err)
 		echoRandom(t, c, 8<<20)
 	}
-	s.in(func() error {
-		c, err := net.ListenPacket("udp", "10.77.0.1:53")
-		if err == nil {
-			t.Cleanup(func() { c.Close() })
-			go answerAll(c)
-		}
-		return err
-	})
+	s.answer("10.77.0.1:53")
 	u, err := net.Dial("udp", "127.0.0.1:5353")
 	require.NoError(t, err)
 	roundTrip(t, u)
@@ -181,6 +174,54 @@ func highestFD(t *testing.T, pid int) (high int) {
 		high = max(high, n)
 	}
 	return high
+}
+
+// TestPublishRecorded: what comes in through published ports, TCP and UDP, also ports
+// that were published later and a port that could not be had, is replayed to the byte.
+func TestPublishRecorded(t *testing.T) {
+	if !isLive(t) {
+		return
+	}
+	makeOutside(t)
+	dir := t.TempDir()
+	s, p := behindGateway(t, dir, "-q", "--publish", "8080:70", "--publish", "0.0.0.0:5353:53/udp", "--record", "s.ft")
+	s.listen("10.77.0.1:70")
+	s.answer("10.77.0.1:53")
+	ctl := "@" + filepath.Join(dir, "gate.sock")
+	tool(t, nil, "fivetuple", "publish", ctl, "add", "9000-9001:70")
+	taken := start(t, dir, "fivetuple", "publish", ctl, "add", "9002:70", outside4+":7:70")
+	require.Equal(t, 2, taken.wait())
+	for _, at := range []string{"127.0.0.1:8080", "127.0.0.1:9000"} {
+		c, err := net.Dial("tcp", at)
+		require.NoError(t, err)
+		echoRandom(t, c, 1<<20)
+	}
+	c, err := net.Dial("tcp", "127.0.0.1:9001")
+	if err == nil {
+		_, err = c.Read(make([]byte, 1))
+		c.Close()
+	}
+	require.ErrorIs(t, err, syscall.ECONNRESET, "nobody listens at port 71")
+	u, err := net.Dial("udp", "127.0.0.7:5353")
+	require.NoError(t, err)
+	roundTrip(t, u)
+	u.Close()
+	tool(t, nil, "fivetuple", "publish", ctl, "del", "9000-9001", "0.0.0.0:5353/udp")
+	p.stop()
+	requireSameElsewhere(t, dir, "s.ft")
+}
+
+// answer makes a UDP server in the namespace.
+func (s *served) answer(addr string) {
+	s.t.Helper()
+	s.in(func() error {
+		c, err := net.ListenPacket("udp", addr)
+		if err == nil {
+			s.t.Cleanup(func() { c.Close() })
+			go answerAll(c)
+		}
+		return err
+	})
 }
 
 // TestPublishTaken: a port that cannot be had ends the command before anything
