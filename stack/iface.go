@@ -73,7 +73,7 @@ func (s *Stack) AddInterface(cfg InterfaceConfig) (*Interface, error) {
 		i.ep.mac = tcpip.LinkAddress(cfg.MAC)
 		link = ethernet.New(i.ep)
 	}
-	if err := s.net.CreateNICWithOptions(i.id, link, stack.NICOptions{Name: cfg.Name, DeliverLinkPackets: true}); err != nil {
+	if err := s.net.CreateNICWithOptions(i.id, link, stack.NICOptions{Name: cfg.Name, DeliverLinkPackets: true, QDisc: i.ep}); err != nil {
 		return nil, fmt.Errorf("interface %s: %s", cfg.Name, err)
 	}
 	s.ifaces = append(s.ifaces, i)
@@ -215,10 +215,17 @@ var _ stack.LinkEndpoint = (*endpoint)(nil)
 func (e *endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 	list := pkts.AsSlice()
 	for _, pb := range list {
-		e.clock.sent()
-		e.out(Packet{pb: pb.CloneToInbound(), off: offloadOf(pb)})
+		e.WritePacket(pb)
 	}
 	return len(list), nil
+}
+
+// WritePacket implements [stack.QueueingDiscipline]: netstack's own makes a list of
+// each packet.
+func (e *endpoint) WritePacket(pb *stack.PacketBuffer) tcpip.Error {
+	e.clock.sent()
+	e.out(Packet{pb: pb.CloneToInbound(), off: offloadOf(pb)})
+	return nil
 }
 
 // Capabilities implements [stack.LinkEndpoint].
