@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// roleEnv tells a copy of this program what it is: lab or holder; without it it
+// roleEnv tells a copy of this program what it is: lab, holder or mirror; without it it
 // is the outer one.
 const roleEnv = "FIVETUPLE_TUNBENCH_ROLE"
 
@@ -62,6 +62,8 @@ func (o *options) start() error {
 		return o.measure()
 	case "holder":
 		return hold()
+	case "mirror":
+		return mirror(os.Args[1])
 	}
 	if err := o.check(); err != nil {
 		return err

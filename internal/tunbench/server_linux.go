@@ -134,9 +134,13 @@ func (s *server) device() string { return "bench" + strconv.Itoa(s.number) }
 
 // launchUp starts `fivetuple up` in one of its modes.
 func (l *lab) launchUp(s *server, v variant) error {
-	return s.run(exec.Command(l.binary, "up", "-q", "--tun", s.device(), "--device", v.name, "--congestion", "reno",
+	mode := []string{"--device", v.name}
+	if v.name == "busy-poll" {
+		mode = []string{"--device", "offload", "--busy-poll", "100us"}
+	}
+	return s.run(exec.Command(l.binary, append([]string{"up", "-q"}, append(mode, "--tun", s.device(), "--congestion", "reno",
 		"--addr", s.there[0].String(), "--addr", s.there[1].String(),
-		"--host-addr", s.here[0].String(), "--host-addr", s.here[1].String(), "--serve", "echo,discard,chargen,http"))
+		"--host-addr", s.here[0].String(), "--host-addr", s.here[1].String(), "--serve", "echo,discard,chargen,http")...)...))
 }
 
 // launchVeth starts the kernel's TCP, served by Go code like that of the
