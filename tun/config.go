@@ -43,7 +43,7 @@ type Config struct {
 	Offload bool
 
 	// Ethernet makes it a TAP device: packets are Ethernet frames, with an ARP or neighbor discovery of
-	// their own. It has no Offload.
+	// their own.
 	Ethernet bool
 
 	// Notice, if not nil, is told in one sentence of each mode that the kernel does not have.
@@ -82,9 +82,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Mode != "" && !slices.Contains(Modes(), c.Mode) {
 		return Config{}, &Error{Problem: fmt.Sprintf("there is no device mode %q", c.Mode), Remedy: "use offload, raw or water"}
-	}
-	if c.Ethernet && c.Offload {
-		return Config{}, &Error{Problem: "an Ethernet device has no offloads", Remedy: "leave one of the two out"}
 	}
 	return c, nil
 }
