@@ -32,6 +32,8 @@ func init() {
 		{name: "offload", must: true, launch: up},
 		{name: "raw", launch: up},
 		{name: "water", launch: up},
+		{name: "tap", launch: up},
+		{name: "tap-off", launch: up},
 		{name: "fdbased", launch: (*lab).launchPeer},
 		{name: "wireguard", launch: (*lab).launchPeer},
 		{name: "gateway", gateway: true, must: true, launch: (*lab).launchGateway},
@@ -42,7 +44,7 @@ func init() {
 	}
 }
 
-// defaultVariants are all kinds at an MTU of 1500, and pasta at its own default.
+// defaultVariants are the kinds at an MTU of 1500 without those of a TAP device, and pasta at its own default.
 var defaultVariants = []string{"veth", "offload", "raw", "water", "fdbased", "wireguard",
 	"gateway", "tun2socks", "gvisor-tap-vsock", "slirp4netns", "pasta", "pasta-65520"}
 
