@@ -287,7 +287,7 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	}
 	ctx, stop := context.WithCancelCause(cmd.Context())
 	ended := make(chan struct{})
-	s := &liveSession{world: l.world, stop: stop, end: ended, looks: c.diag.follow, peers: l.built.peers()}
+	s := &liveSession{world: l.world, stop: stop, end: ended, looks: c.diag.follow, peers: l.built.peers(), kernels: l.kernels}
 	if l.gate != nil {
 		s.gate = l.gate
 	}

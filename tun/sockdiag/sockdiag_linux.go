@@ -84,7 +84,7 @@ func (c *Conn) get(ft trace.FiveTuple, device int) (trace.Socket, error) {
 	if ft.Local.Addr().Is6() {
 		family = unix.AF_INET6
 	}
-	if err := c.send(unix.NLM_F_REQUEST, family, ^uint32(0), ft, device); err != nil {
+	if err := c.send(unix.NLM_F_REQUEST, question{family: family, proto: unix.IPPROTO_TCP, want: wantInfo, states: ^uint32(0), tuple: ft, device: device}); err != nil {
 		return trace.Socket{}, err
 	}
 	body, kind, err := c.receive()
@@ -100,7 +100,7 @@ func (c *Conn) get(ft trace.FiveTuple, device int) (trace.Socket, error) {
 // probe asks for the connections in no state at all: the answer is that there are
 // none, or that nobody knows.
 func (c *Conn) probe() error {
-	if err := c.send(unix.NLM_F_REQUEST|unix.NLM_F_DUMP, unix.AF_INET, 0, trace.FiveTuple{}, 0); err != nil {
+	if err := c.send(unix.NLM_F_REQUEST|unix.NLM_F_DUMP, question{family: unix.AF_INET, proto: unix.IPPROTO_TCP}); err != nil {
 		return err
 	}
 	_, kind, err := c.receive()
@@ -110,8 +110,20 @@ func (c *Conn) probe() error {
 	return err
 }
 
+// question is what a struct inet_diag_req_v2 asks for.
+type question struct {
+	family, proto byte
+	want          byte   // attributes, each a bit: idiag_ext
+	states        uint32 // a bit for each
+	tuple         trace.FiveTuple
+	device        int
+}
+
+// wantInfo asks for a struct tcp_info.
+const wantInfo = 1 << (attrInfo - 1)
+
 // send sends a struct inet_diag_req_v2.
-func (c *Conn) send(flags uint16, family byte, states uint32, ft trace.FiveTuple, device int) error {
+func (c *Conn) send(flags uint16, q question) error {
 	const size = unix.NLMSG_HDRLEN + 56
 	c.seq++
 	native := binary.NativeEndian
@@ -120,13 +132,13 @@ func (c *Conn) send(flags uint16, family byte, states uint32, ft trace.FiveTuple
 	b = native.AppendUint16(b, flags)
 	b = native.AppendUint32(b, c.seq)
 	b = native.AppendUint32(b, 0) // to the kernel
-	b = append(b, family, unix.IPPROTO_TCP, 1<<(attrInfo-1), 0)
-	b = native.AppendUint32(b, states)
-	b = binary.BigEndian.AppendUint16(b, ft.Local.Port())
-	b = binary.BigEndian.AppendUint16(b, ft.Remote.Port())
-	b = appendAddr(b, ft.Local.Addr())
-	b = appendAddr(b, ft.Remote.Addr())
-	b = native.AppendUint32(b, uint32(device))
+	b = append(b, q.family, q.proto, q.want, 0)
+	b = native.AppendUint32(b, q.states)
+	b = binary.BigEndian.AppendUint16(b, q.tuple.Local.Port())
+	b = binary.BigEndian.AppendUint16(b, q.tuple.Remote.Port())
+	b = appendAddr(b, q.tuple.Local.Addr())
+	b = appendAddr(b, q.tuple.Remote.Addr())
+	b = native.AppendUint32(b, uint32(q.device))
 	b = native.AppendUint64(b, ^uint64(0)) // INET_DIAG_NOCOOKIE
 	c.req = b
 	return os.NewSyscallError("sendto", unix.Sendto(c.fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}))
