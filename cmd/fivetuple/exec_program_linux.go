@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 
 	"fivetuple/internal/spell"
 	"fivetuple/sim"
+	"fivetuple/tun"
 	"fivetuple/tun/sockdiag"
 
 	"golang.org/x/sys/unix"
@@ -45,9 +47,33 @@ type plan struct {
 }
 
 type planInterface struct {
-	Name          string
-	MTU           int
-	Addrs, Routes []netip.Prefix
+	Name   string
+	MTU    int
+	MAC    net.HardwareAddr // nil: a TUN device
+	Addrs  []netip.Prefix
+	Routes []sim.RealRoute
+}
+
+// direct are the destinations that are reached without a router.
+func (p *planInterface) direct() (out []netip.Prefix) {
+	for _, r := range p.Routes {
+		if !r.Via.IsValid() {
+			out = append(out, r.Dst)
+		}
+	}
+	return out
+}
+
+// routeVia adds the routes through routers.
+func (p *planInterface) routeVia() error {
+	for _, r := range p.Routes {
+		if r.Via.IsValid() {
+			if err := tun.RouteVia(p.Name, r.Dst, r.Via); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // start runs fivetuple again in new namespaces, where it makes the interfaces,
@@ -55,7 +81,7 @@ type planInterface struct {
 func (p *program) start(ctx context.Context, names string, diag bool) error {
 	todo := plan{Hosts: names, Diag: diag, Args: p.args}
 	for _, i := range p.real.Interfaces() {
-		todo.Interfaces = append(todo.Interfaces, planInterface{i.Name(), i.MTU(), i.Addrs(), i.Routes()})
+		todo.Interfaces = append(todo.Interfaces, planInterface{i.Name(), i.MTU(), i.MAC(), i.Addrs(), i.Routes()})
 	}
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
