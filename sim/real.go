@@ -104,6 +104,8 @@ type RealInterface struct {
 	mac    net.HardwareAddr // nil: point to point
 	addrs  []netip.Prefix
 	routes []RealRoute
+
+	unnumbered bool // an earlier interface has addrs
 }
 
 // RealRoute is a route by an interface: through the router Via on an Ethernet
@@ -121,13 +123,20 @@ func (i *RealInterface) reaches(a netip.Addr) bool {
 
 // attachEnd implements [Node].
 func (r *RealHost) attachEnd(cfg *LinkConfig, addrs []netip.Prefix) (nodeEnd, error) {
+	unnumbered := len(addrs) == 0 && len(r.ifaces) > 0
 	if len(addrs) == 0 {
 		addrs = r.addrs
+	}
+	if unnumbered { // only the first interface is on the host's subnets
+		addrs = slices.Clone(addrs)
+		for n, p := range addrs {
+			addrs[n] = netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
+		}
 	}
 	for _, p := range addrs {
 		r.w.netdb.AddHost(r.name, p.Addr())
 	}
-	i := &RealInterface{addrs: addrs, dev: &Device{w: r.w, cfg: DeviceConfig{
+	i := &RealInterface{addrs: addrs, unnumbered: unnumbered, dev: &Device{w: r.w, cfg: DeviceConfig{
 		Name: fmt.Sprintf("eth%d", len(r.ifaces)), Peer: r.name, MTU: cfg.MTU, Ethernet: cfg.Ethernet,
 	}}}
 	i.dev.cfg.Write = i.absent
@@ -160,8 +169,14 @@ func (i *RealInterface) MTU() int { return i.dev.cfg.MTU }
 // point-to-point link.
 func (i *RealInterface) MAC() net.HardwareAddr { return i.mac }
 
-// Addrs are the interface's addresses, with their on-link prefixes.
-func (i *RealInterface) Addrs() []netip.Prefix { return i.addrs }
+// Addrs are the interface's addresses, with their on-link prefixes: none if they
+// are those of the host, which its first interface has.
+func (i *RealInterface) Addrs() []netip.Prefix {
+	if i.unnumbered {
+		return nil
+	}
+	return i.addrs
+}
 
 // Routes are the further destinations that are reached by the interface.
 func (i *RealInterface) Routes() []RealRoute { return i.routes }

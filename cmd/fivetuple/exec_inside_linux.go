@@ -130,7 +130,7 @@ func (r *ready) addDiag(fds []int, interfaces []planInterface) []int {
 // lab has none. Without it the trace has more in it, so an error is none.
 func quieten(i planInterface) {
 	settings := map[string]string{"disable_ipv6": "1"}
-	if slices.ContainsFunc(i.Addrs, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+	if slices.ContainsFunc(slices.Concat(i.Addrs, i.direct()), func(p netip.Prefix) bool { return p.Addr().Is6() }) {
 		settings = map[string]string{"router_solicitations": "0", "accept_dad": "0"}
 	}
 	for setting, value := range settings {

@@ -108,3 +108,20 @@ func TestExecSwitchBulk(t *testing.T) {
 	require.Zero(t, p.wait(), p.stderr())
 	require.Equal(t, "1000000", strings.TrimSpace(p.stdout()))
 }
+
+// TestExecTwoLinks: a real host between two others has its addresses once, as a
+// simulated one that is given no others, and reaches both.
+func TestExecTwoLinks(t *testing.T) {
+	t.Parallel()
+	const line = `"""A line."""
+a = host("a", "10.0.0.1/24", "2001:db8::1/64")
+m = host("m", "10.0.0.2/24", "2001:db8::2/64")
+b = host("b", "10.0.0.3/24", "2001:db8::3/64")
+link(a, m)
+link(m, b)
+`
+	p, _ := execLab(t, line, "--as", "m", "--", "sh", "-c",
+		"for to in 10.0.0.1 10.0.0.3 2001:db8::1 2001:db8::3; do ping -n -q -c 1 $to || exit 1; done; ip -o -4 addr show dev eth1")
+	require.Zero(t, p.wait(), p.stdout()+p.stderr())
+	require.NotContains(t, p.stdout(), "eth1")
+}
