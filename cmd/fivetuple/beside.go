@@ -19,12 +19,14 @@ type kernelSockets struct {
 	every   bool           // what it sends to any address crosses a device: a gateway's
 	sockets []trace.Socket
 	inodes  []uint32 // of sockets, by which their processes are found
+	index   *socketIndex
 }
 
 // kernels are those behind a session's devices. The world's goroutine asks them.
 type kernels interface {
-	// list lists their sockets of these protocols, "tcp" and "udp".
-	list(protos []string) ([]kernelSockets, error)
+	// list lists their sockets of these protocols, "tcp" and "udp", that may be
+	// connected to the world's own addresses.
+	list(protos []string, own []netip.Addr) ([]kernelSockets, error)
 }
 
 // holdersOf finds the descriptors that name sockets, by their inodes; nil where
@@ -51,14 +53,14 @@ func writeBeside(cmd *cobra.Command, v *view, q *ss.Query, name string) error {
 	if v.json {
 		return table.PairsJSON(cmd.OutOrStdout(), b.pairs)
 	}
-	return q.WritePairs(cmd.OutOrStdout(), b.pairs, b.names)
+	return q.WritePairs(cmd.OutOrStdout(), b.pairs, func(a netip.Addr) string { return b.names[a] })
 }
 
 // beside is what `ss --linux` has seen.
 type beside struct {
 	pairs   []table.Pair
 	kernels []kernelSockets
-	names   func(netip.Addr) string
+	names   map[netip.Addr]string // of the hosts' addresses
 }
 
 // look pairs the sockets of both sides at this instant, and keeps what was asked
@@ -73,11 +75,23 @@ func (b *beside) look(s *liveSession, q *ss.Query, hosts []*sim.Host) (err error
 			protos = append(protos, p)
 		}
 	}
-	if b.kernels, err = s.kernels.list(protos); err != nil {
+	b.names = make(map[netip.Addr]string)
+	var own []netip.Addr
+	for _, h := range s.world.Hosts() {
+		for _, a := range h.Stack().Addrs() {
+			if !a.Addr().IsLoopback() {
+				own = append(own, a.Addr())
+				b.names[a.Addr()] = h.Name()
+			}
+		}
+	}
+	if b.kernels, err = s.kernels.list(protos, own); err != nil {
 		return err
 	}
-	b.names = s.world.HostWith
-	b.pairs = q.SelectPairs(pairUp(s.world, hosts, b.kernels))
+	for n := range b.kernels {
+		b.kernels[n].index = indexOf(b.kernels[n].sockets)
+	}
+	b.pairs = q.SelectPairs(pairUp(own, hosts, b.kernels))
 	return nil
 }
 
@@ -109,18 +123,13 @@ func (b *beside) findHolders() {
 // pairUp puts the two ends of each connection together: those of the hosts, and
 // then those of the kernels of which no host has a connection. A socket that has
 // no other end is alone.
-func pairUp(w *sim.World, hosts []*sim.Host, kernels []kernelSockets) []table.Pair {
-	var own []netip.Addr // of the world
-	for _, h := range w.Hosts() {
-		for _, a := range h.Stack().Addrs() {
-			own = append(own, a.Addr())
-		}
-	}
-	socks := make([][]trace.Socket, len(hosts))
+func pairUp(own []netip.Addr, hosts []*sim.Host, kernels []kernelSockets) []table.Pair {
+	socks, index := make([][]trace.Socket, len(hosts)), make([]*socketIndex, len(hosts))
 	seen := make(map[*trace.Socket]bool) // of the kernels or, without a connection, of the hosts
 	var connected, rest, alone []table.Pair
 	for n, h := range hosts {
 		socks[n] = h.Stack().AllSockets()
+		index[n] = indexOf(socks[n])
 		for i := range socks[n] {
 			s := &socks[n][i]
 			if !isOutbound(s, own) {
@@ -140,7 +149,7 @@ func pairUp(w *sim.World, hosts []*sim.Host, kernels []kernelSockets) []table.Pa
 				continue
 			}
 			if h := hostEnd(hosts, own, s.Remote.Addr()); h >= 0 {
-				got := taker(socks[h], reversed(s.FiveTuple))
+				got := index[h].taker(reversed(s.FiveTuple))
 				seen[got] = true
 				rest = append(rest, table.Pair{Host: hosts[h].Name(), Socket: got, Peer: k.name, PeerSocket: s})
 			}
@@ -183,7 +192,7 @@ func kernelEnd(kernels []kernelSockets, s *trace.Socket) (name string, found *tr
 	name = kernels[0].name
 	for n := range kernels {
 		k := &kernels[n]
-		if found = taker(k.sockets, reversed(s.FiveTuple)); found != nil {
+		if found = k.index.taker(reversed(s.FiveTuple)); found != nil {
 			return k.name, found
 		}
 		if k.has(s.Remote.Addr()) {
@@ -205,19 +214,37 @@ func hostEnd(hosts []*sim.Host, own []netip.Addr, to netip.Addr) int {
 	return i
 }
 
+// socketIndex finds sockets by their five-tuples.
+type socketIndex struct {
+	connected map[trace.FiveTuple]*trace.Socket
+	receivers map[uint16][]*trace.Socket // UDP without a peer, by the port
+}
+
+func indexOf(socks []trace.Socket) *socketIndex {
+	x := &socketIndex{make(map[trace.FiveTuple]*trace.Socket), make(map[uint16][]*trace.Socket)}
+	for i := range socks {
+		switch s := &socks[i]; {
+		case s.Remote.IsValid():
+			x.connected[s.FiveTuple] = s
+		case s.Proto == "udp":
+			x.receivers[s.Local.Port()] = append(x.receivers[s.Local.Port()], s)
+		}
+	}
+	return x
+}
+
 // taker is the socket that has a connection, which ft is as its owner sees it, or
 // that gets the datagrams of one; nil if there is none.
-func taker(socks []trace.Socket, ft trace.FiveTuple) *trace.Socket {
-	var found *trace.Socket
-	for i := range socks {
-		s := &socks[i]
-		switch {
-		case s.FiveTuple == ft:
+func (x *socketIndex) taker(ft trace.FiveTuple) *trace.Socket {
+	found := x.connected[ft]
+	if found != nil || ft.Proto != "udp" {
+		return found
+	}
+	for _, s := range x.receivers[ft.Local.Port()] {
+		switch local := s.Local.Addr(); {
+		case local == ft.Local.Addr():
 			return s
-		case ft.Proto != "udp" || s.Proto != "udp" || s.Remote.IsValid() || s.Local.Port() != ft.Local.Port():
-		case s.Local.Addr() == ft.Local.Addr():
-			found = s
-		case found == nil && s.Local.Addr().IsUnspecified() && (s.V6 && !s.V6Only || s.V6 == ft.Local.Addr().Is6()):
+		case local.IsUnspecified() && (s.V6 && !s.V6Only || s.V6 == ft.Local.Addr().Is6()):
 			found = s
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,14 +62,21 @@ func (ks liveKernels) close() {
 }
 
 // list implements [kernels].
-func (ks liveKernels) list(protos []string) (out []kernelSockets, err error) {
+func (ks liveKernels) list(protos []string, own []netip.Addr) (out []kernelSockets, err error) {
 	for _, k := range ks {
 		if k.err != nil {
 			return nil, fmt.Errorf("--linux: %s: %w", k.name, k.err)
 		}
 		one := k.kernelSockets
 		for _, proto := range protos {
-			all, err := k.conn.List(proto)
+			peers := own
+			switch {
+			case k.every:
+				peers = nil
+			case proto == "udp": // those that receive from anybody, too
+				peers = append(slices.Clone(own), netip.IPv4Unspecified(), netip.IPv6Unspecified())
+			}
+			all, err := k.conn.List(proto, peers...)
 			if err != nil {
 				return nil, fmt.Errorf("--linux: %s: %w; -t and -u ask for one kind alone", k.name, err)
 			}

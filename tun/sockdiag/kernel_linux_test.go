@@ -234,6 +234,27 @@ func TestKernelList(t *testing.T) {
 	require.True(t, alone.V6)
 	require.False(t, alone.Remote.IsValid())
 
+	dual, _, accepted := pair(t, "tcp", "[::]:0", "127.0.0.1") // an AF_INET6 socket with IPv4
+	defer dual.Close()
+	only, err := c.List("tcp", netip.MustParseAddr("127.0.0.1"))
+	require.NoError(t, err)
+	found := false
+	for _, s := range only {
+		require.Equal(t, "127.0.0.1", s.Remote.Addr().String())
+		found = found || s.V6 && s.FiveTuple == tupleOf(accepted)
+	}
+	require.True(t, found)
+	require.GreaterOrEqual(t, len(only), 200, "half of them")
+	only, err = c.List("tcp", netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"))
+	require.NoError(t, err)
+	require.Empty(t, only)
+	only, err = c.List("udp", netip.IPv6Unspecified())
+	require.NoError(t, err)
+	require.NotEmpty(t, only)
+	for _, s := range only {
+		require.False(t, s.Remote.IsValid())
+	}
+
 	_, err = c.List("sctp")
 	require.EqualError(t, err, "sock_diag: sockets of sctp cannot be listed")
 	_, ok, err := c.Connection(tupleOf(client))

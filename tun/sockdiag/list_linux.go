@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"syscall"
 
@@ -17,18 +18,28 @@ const listBuffer = 64 << 10
 var numbers = map[string]byte{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP}
 
 // List returns the sockets of the namespace: of "tcp" or "udp", of both families,
-// in the kernel's order. It does not wait.
-func (c *Conn) List(proto string) (all []Listed, err error) {
+// in the kernel's order. With peers it returns those that are connected to one of
+// these addresses, and the kernel passes over the others, which may be many; one
+// that is unspecified stands for sockets without a peer. It does not wait.
+func (c *Conn) List(proto string, peers ...netip.Addr) (all []Listed, err error) {
 	number, ok := numbers[proto]
 	if !ok {
 		return nil, fmt.Errorf("sock_diag: sockets of %s cannot be listed", proto)
 	}
-	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
-		if all, err = c.list(all, family, number); err != nil {
-			if errors.Is(err, unix.ENOENT) {
-				err = fmt.Errorf("this kernel does not tell of %s sockets (CONFIG_INET_UDP_DIAG, CONFIG_INET_TCP_DIAG): %w", proto, err)
+	if len(peers) == 0 {
+		peers = []netip.Addr{{}}
+	}
+	for _, peer := range peers {
+		for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+			if family == unix.AF_INET && peer.Is6() {
+				continue
 			}
-			return nil, fmt.Errorf("sock_diag: %w", err)
+			if all, err = c.list(all, family, number, peer); err != nil {
+				if errors.Is(err, unix.ENOENT) {
+					err = fmt.Errorf("this kernel does not tell of %s sockets (CONFIG_INET_UDP_DIAG, CONFIG_INET_TCP_DIAG): %w", proto, err)
+				}
+				return nil, fmt.Errorf("sock_diag: %w", err)
+			}
 		}
 	}
 	for i := range all {
@@ -37,9 +48,9 @@ func (c *Conn) List(proto string) (all []Listed, err error) {
 	return all, nil
 }
 
-// list appends the sockets of one family.
-func (c *Conn) list(all []Listed, family, proto byte) ([]Listed, error) {
-	q := question{family: family, proto: proto, want: wantInfo | wantMore, states: ^uint32(0)}
+// list appends the sockets of one family with one peer, or with any.
+func (c *Conn) list(all []Listed, family, proto byte, peer netip.Addr) ([]Listed, error) {
+	q := question{family: family, proto: proto, want: wantInfo | wantMore, states: ^uint32(0), peer: peer}
 	if err := c.send(unix.NLM_F_REQUEST|unix.NLM_F_DUMP, q); err != nil {
 		return all, err
 	}

@@ -117,6 +117,7 @@ type question struct {
 	states        uint32 // a bit for each
 	tuple         trace.FiveTuple
 	device        int
+	peer          netip.Addr // of a list: only sockets with this one
 }
 
 // wantInfo asks for a struct tcp_info.
@@ -127,7 +128,8 @@ func (c *Conn) send(flags uint16, q question) error {
 	const size = unix.NLMSG_HDRLEN + 56
 	c.seq++
 	native := binary.NativeEndian
-	b := native.AppendUint32(c.req[:0], size)
+	filter := appendPeer(nil, q.peer)
+	b := native.AppendUint32(c.req[:0], uint32(size+len(filter)))
 	b = native.AppendUint16(b, unix.SOCK_DIAG_BY_FAMILY)
 	b = native.AppendUint16(b, flags)
 	b = native.AppendUint32(b, c.seq)
@@ -140,8 +142,38 @@ func (c *Conn) send(flags uint16, q question) error {
 	b = appendAddr(b, q.tuple.Remote.Addr())
 	b = native.AppendUint32(b, uint32(q.device))
 	b = native.AppendUint64(b, ^uint64(0)) // INET_DIAG_NOCOOKIE
+	b = append(b, filter...)
 	c.req = b
 	return os.NewSyscallError("sendto", unix.Sendto(c.fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}))
+}
+
+// Of linux/inet_diag.h: an attribute with a program that the kernel runs for each
+// socket, and that program's instruction for the peer's address.
+const (
+	attrBytecode = 1 // INET_DIAG_REQ_BYTECODE
+	opPeer       = 8 // INET_DIAG_BC_D_COND
+)
+
+// appendPeer appends a program that takes sockets with one peer: a struct
+// inet_diag_bc_op with its struct inet_diag_hostcond. An IPv4 address is that of
+// AF_INET6 sockets, too. The zero address is any, and nothing is appended.
+func appendPeer(b []byte, peer netip.Addr) []byte {
+	if !peer.IsValid() {
+		return b
+	}
+	native := binary.NativeEndian
+	family, addr := byte(unix.AF_INET), peer.AsSlice()
+	if peer.Is6() {
+		family = unix.AF_INET6
+	}
+	op := uint16(4 + 8 + len(addr))
+	b = native.AppendUint16(b, attrHeader+op)
+	b = native.AppendUint16(b, attrBytecode)
+	b = append(b, opPeer, byte(op))  // if it matches, go on behind the end
+	b = native.AppendUint16(b, op+4) // else beyond, which refuses
+	b = append(b, family, byte(peer.BitLen()), 0, 0)
+	b = native.AppendUint32(b, ^uint32(0)) // any port
+	return append(b, addr...)
 }
 
 // appendAddr appends an address as a __be32[4]: an IPv4 one is the first.
