@@ -182,7 +182,8 @@ func (i *RealInterface) Addrs() []netip.Prefix {
 func (i *RealInterface) Routes() []RealRoute { return i.routes }
 
 // Open connects the interface to its device: write takes packets that leave the
-// world, and may not keep the slice; [Device.Post] takes those that enter it.
+// world, and may not keep the slice; [Device.Post] takes those that enter it. The
+// world's goroutine calls it, in [World.Look], unless the world does not run yet.
 func (i *RealInterface) Open(write func(packet []byte) error) *Device {
 	i.dev.cfg.Write = write
 	return i.dev

@@ -27,11 +27,12 @@ const exitNotStarted = 125
 
 // program is one real program and the host whose place it takes.
 type program struct {
-	host string
-	args []string
-	real *sim.RealHost
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
+	host  string
+	args  []string
+	world *sim.World
+	real  *sim.RealHost
+	cmd   *exec.Cmd
+	done  chan struct{} // closed when it has ended
 
 	devices []*sim.Device
 	conn    *sockdiag.Conn // asks its kernel for connections; nil: nobody does
@@ -149,18 +150,32 @@ func (p *program) attach(ctx context.Context, from *os.File) error {
 		if err := unix.SetNonblock(fds[n], true); err != nil {
 			return err
 		}
-		p.devices = append(p.devices, pump(ctx, os.NewFile(uintptr(fds[n]), i.Name()), i))
+		dev, err := pump(ctx, p.world, os.NewFile(uintptr(fds[n]), i.Name()), i)
+		if err != nil {
+			return err
+		}
+		p.devices = append(p.devices, dev)
 	}
 	return nil
 }
 
-// pump carries packets between a device and the world, until ctx is done.
-func pump(ctx context.Context, f *os.File, i *sim.RealInterface) *sim.Device {
-	dev := i.Open(func(packet []byte) error {
-		_, err := f.Write(packet)
-		return err
-	})
+// pump carries packets between a device and the world, until ctx is done. The world
+// runs already.
+func pump(ctx context.Context, w *sim.World, f *os.File, i *sim.RealInterface) (*sim.Device, error) {
 	context.AfterFunc(ctx, func() { f.Close() })
+	opened := make(chan *sim.Device, 1)
+	w.Look(ctx, func() {
+		opened <- i.Open(func(packet []byte) error {
+			_, err := f.Write(packet)
+			return err
+		})
+	})
+	var dev *sim.Device
+	select {
+	case dev = <-opened:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	go func() {
 		buf := make([]byte, 65536)
 		for {
@@ -170,7 +185,7 @@ func pump(ctx context.Context, f *os.File, i *sim.RealInterface) *sim.Device {
 			}
 		}
 	}()
-	return dev
+	return dev, nil
 }
 
 // servingLimit is how long a program of --with may take until it serves.
