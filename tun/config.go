@@ -47,7 +47,7 @@ type Config struct {
 	Offload bool
 
 	// Ethernet makes it a TAP device: packets are Ethernet frames, with an ARP or neighbor discovery of
-	// their own. It has no Offload.
+	// their own.
 	Ethernet bool
 
 	// BusyPoll is for how long after the last packet a ReadBatch or [Await] that waits asks the kernel again
@@ -94,9 +94,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.BusyPoll < 0 || c.BusyPoll > MaxBusyPoll {
 		return Config{}, &Error{Problem: fmt.Sprintf("busy polling for %v", c.BusyPoll), Remedy: fmt.Sprintf("use 0 to %v", MaxBusyPoll)}
-	}
-	if c.Ethernet && c.Offload {
-		return Config{}, &Error{Problem: "an Ethernet device has no offloads", Remedy: "leave one of the two out"}
 	}
 	return c, nil
 }

@@ -221,7 +221,7 @@ func (d *fastDevice) ReadBatch(ps []Packet, timeout time.Duration) (n int, err e
 	}
 	least := d.Most()
 	if d.offload {
-		least = MaxSuper
+		least = superOf(d)
 	}
 	if err := checkReadBatch(d.name, least, ps); err != nil {
 		return 0, err

@@ -77,12 +77,15 @@ func becomeProgram(conn *os.File) error {
 	}
 	var fds []int
 	for _, i := range p.Interfaces {
-		f, err := tun.OpenFile(i.Name)
+		f, err := tun.OpenFile(i.Name, i.MAC)
 		if err != nil {
 			return err
 		}
 		quieten(i)
-		if err := tun.Configure(i.Name, i.Addrs, i.Routes, i.MTU); err != nil {
+		if err := tun.Configure(i.Name, i.Addrs, i.direct(), i.MTU); err != nil {
+			return err
+		}
+		if err := i.routeVia(); err != nil {
 			return err
 		}
 		fds = append(fds, int(f.Fd()))
@@ -123,14 +126,16 @@ func (r *ready) addDiag(fds []int, interfaces []planInterface) []int {
 }
 
 // quieten keeps the namespace's kernel from sending what no program asked for:
-// router solicitations, and all of IPv6 where the lab has none. Without it the
-// trace has more in it, so an error is none.
+// router solicitations, duplicate address detection, and all of IPv6 where the
+// lab has none. Without it the trace has more in it, so an error is none.
 func quieten(i planInterface) {
-	setting, value := "disable_ipv6", "1"
-	if slices.ContainsFunc(i.Addrs, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
-		setting, value = "router_solicitations", "0"
+	settings := map[string]string{"disable_ipv6": "1"}
+	if slices.ContainsFunc(slices.Concat(i.Addrs, i.direct()), func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+		settings = map[string]string{"router_solicitations": "0", "accept_dad": "0"}
 	}
-	_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+i.Name+"/"+setting, []byte(value), 0)
+	for setting, value := range settings {
+		_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+i.Name+"/"+setting, []byte(value), 0)
+	}
 }
 
 // mountHosts puts the lab's names in the place of /etc/hosts, in this mount

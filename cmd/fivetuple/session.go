@@ -32,6 +32,8 @@ type liveSession struct {
 	// looks is told, by the world's goroutine, that so many more follow the trace.
 	looks func(more int)
 	gate  gatewayView // nil: no gateway
+	// kernels are asked by ss --linux; nil: there are none.
+	kernels kernels
 
 	answers sync.WaitGroup // commands that are being carried out
 }

@@ -216,14 +216,11 @@ func (c *upConfig) checkDevice(u *upFlags) error {
 	}
 	switch u.offload {
 	case "auto":
-		c.tun.Offload = !c.out.observed() && u.netem == "" && !c.tun.Ethernet // an impairment is about segments
+		c.tun.Offload = !c.out.observed() && u.netem == "" // an impairment is about segments
 	case "on":
 		c.tun.Offload = true
 		if c.tun.Mode == tun.Raw || c.tun.Mode == tun.Water {
 			return usagef("--offload on: a device of --device %s has none", u.device)
-		}
-		if c.tun.Ethernet {
-			return usagef("--offload on: a TAP device has none here; --tun makes a device that has")
 		}
 	case "off":
 	default:
@@ -306,7 +303,7 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	}
 	ctx, stop := context.WithCancelCause(cmd.Context())
 	ended := make(chan struct{})
-	s := &liveSession{world: l.world, stop: stop, end: ended, looks: c.diag.follow, peers: l.built.peers()}
+	s := &liveSession{world: l.world, stop: stop, end: ended, looks: c.diag.follow, peers: l.built.peers(), kernels: l.kernels}
 	if l.gate != nil {
 		s.gate = l.gate
 	}

@@ -35,6 +35,8 @@ func init() {
 		{name: "mirror", short: true, launch: (*lab).launchMirror},
 		{name: "raw", launch: up},
 		{name: "water", launch: up},
+		{name: "tap", launch: up},
+		{name: "tap-off", launch: up},
 		{name: "fdbased", launch: (*lab).launchPeer},
 		{name: "wireguard", launch: (*lab).launchPeer},
 		{name: "gateway", gateway: true, must: true, launch: (*lab).launchGateway},
@@ -45,7 +47,7 @@ func init() {
 	}
 }
 
-// defaultVariants are all kinds at an MTU of 1500, and pasta at its own default.
+// defaultVariants are the kinds at an MTU of 1500 without those of a TAP device, and pasta at its own default.
 var defaultVariants = []string{"veth", "offload", "busy-poll", "mirror", "raw", "water", "fdbased", "wireguard",
 	"gateway", "tun2socks", "gvisor-tap-vsock", "slirp4netns", "pasta", "pasta-65520"}
 
