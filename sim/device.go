@@ -123,7 +123,7 @@ func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
 			return nil, fmt.Errorf("device %s: %w", cfg.Name, err)
 		}
 	}
-	d := &Device{cfg: cfg, w: h.w, inside: i}
+	d := &Device{cfg: cfg, w: h.w, inside: i, merge: stack.Merger{Ethernet: cfg.Ethernet}, udp: stack.DatagramMerger{Ethernet: cfg.Ethernet}}
 	d.link, err = h.w.join(cfg.Name, i, d, cfg.Out, cfg.In, 0, nil, nil)
 	if err != nil {
 		return nil, err
@@ -275,7 +275,7 @@ func (d *Device) flow(p stack.Packet) stack.Flow { return p.Flow(d.cfg.Ethernet)
 // cause of what follows is one of the flow's.
 func (d *Device) arrive(ps []stack.Packet) {
 	if d.cfg.Offload {
-		ps = d.merge.Merge(stack.DivideDatagrams(ps)) // TCP that somebody on the way has divided
+		ps = d.merge.Merge(stack.DivideDatagrams(ps, d.cfg.Ethernet)) // TCP that somebody on the way has divided
 	}
 	d.place(ps)
 	for n, p := range ps {

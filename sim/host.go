@@ -62,7 +62,7 @@ func (w *World) AddHost(cfg HostConfig) (*Host, error) {
 	if _, dup := w.Host(cfg.Name); dup {
 		return nil, fmt.Errorf("host %q exists already: names are unique", cfg.Name)
 	}
-	h := &Host{w: w, cfg: cfg, num: len(w.hosts) + 1}
+	h := &Host{w: w, cfg: cfg, num: w.nextNum()}
 	h.procs.over = func(ps *sockapi.Process) bool { return ps.Live() == 0 }
 	st, err := stack.New(stack.Config{
 		Name: cfg.Name, Seed: w.cfg.Seed, Clock: hostClock{h}, Epoch: w.cfg.Epoch, Bus: &w.bus,
@@ -228,9 +228,15 @@ func (i *iface) reaches(a netip.Addr) int {
 
 // mac is the Ethernet address of a host's next interface: locally
 // administered, readable in a trace (host and interface number).
-func (h *Host) mac() net.HardwareAddr {
-	return net.HardwareAddr{2, 0, 0, 0, byte(h.num), byte(len(h.ifaces) + 1)}
+func (h *Host) mac() net.HardwareAddr { return macOf(h.num, len(h.ifaces)+1) }
+
+func macOf(host, iface int) net.HardwareAddr {
+	return net.HardwareAddr{2, 0, 0, byte(host >> 8), byte(host), byte(iface)}
 }
+
+// nextNum is the number of the next host, which one that is not simulated has, too:
+// its addresses are the same either way.
+func (w *World) nextNum() int { return len(w.hosts) + len(w.reals) + 1 }
 
 // attach adds an interface with a pipe yet to be set.
 func (h *Host) attach(cfg stack.InterfaceConfig) (*iface, error) {

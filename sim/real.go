@@ -1,9 +1,12 @@
 package sim
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
 
 	"fivetuple/stack"
 	"fivetuple/trace"
@@ -48,6 +51,7 @@ func (i *iface) peer(p netip.Prefix) error {
 type RealHost struct {
 	w      *World
 	name   string
+	num    int
 	addrs  []netip.Prefix
 	ifaces []*RealInterface
 }
@@ -60,7 +64,7 @@ func (w *World) AddRealHost(name string, addrs []netip.Prefix) (*RealHost, error
 	for _, p := range addrs {
 		w.netdb.AddHost(name, p.Addr())
 	}
-	r := &RealHost{w: w, name: name, addrs: addrs}
+	r := &RealHost{w: w, name: name, num: w.nextNum(), addrs: addrs}
 	w.reals = append(w.reals, r)
 	return r, nil
 }
@@ -81,44 +85,78 @@ func (r *RealHost) Interfaces() []*RealInterface { return r.ifaces }
 // AddRoute sends packets for dst by the interface that leads to gateway.
 func (r *RealHost) AddRoute(dst netip.Prefix, gateway netip.Addr) error {
 	for _, i := range r.ifaces {
-		for _, p := range append(i.addrs, i.routes...) {
-			if p.Contains(gateway) {
-				i.routes = append(i.routes, dst.Masked())
-				return nil
+		if i.reaches(gateway) {
+			route := RealRoute{Dst: dst.Masked()}
+			if i.mac != nil {
+				route.Via = gateway // a point-to-point link has one other end
 			}
+			i.routes = append(i.routes, route)
+			return nil
 		}
 	}
 	return fmt.Errorf("host %s: no link leads to the gateway %s", r.name, gateway)
 }
 
 // RealInterface is an interface of a RealHost: what a TUN device in its
-// namespace has to be configured as.
+// namespace has to be configured as, or a TAP device if it has a MAC address.
 type RealInterface struct {
 	dev    *Device
+	mac    net.HardwareAddr // nil: point to point
 	addrs  []netip.Prefix
-	routes []netip.Prefix
+	routes []RealRoute
+
+	unnumbered bool // an earlier interface has addrs
+}
+
+// RealRoute is a route by an interface: through the router Via on an Ethernet
+// interface, else without one.
+type RealRoute struct {
+	Dst netip.Prefix
+	Via netip.Addr
+}
+
+// reaches reports whether the other end of the link may have an address.
+func (i *RealInterface) reaches(a netip.Addr) bool {
+	return slices.ContainsFunc(i.addrs, func(p netip.Prefix) bool { return p.Contains(a) }) ||
+		slices.ContainsFunc(i.routes, func(r RealRoute) bool { return !r.Via.IsValid() && r.Dst.Contains(a) })
 }
 
 // attachEnd implements [Node].
 func (r *RealHost) attachEnd(cfg *LinkConfig, addrs []netip.Prefix) (nodeEnd, error) {
-	if cfg.Ethernet {
-		return nil, fmt.Errorf("host %s: a real host's links are point to point", r.name)
-	}
+	unnumbered := len(addrs) == 0 && len(r.ifaces) > 0
 	if len(addrs) == 0 {
 		addrs = r.addrs
+	}
+	if unnumbered { // only the first interface is on the host's subnets
+		addrs = slices.Clone(addrs)
+		for n, p := range addrs {
+			addrs[n] = netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
+		}
 	}
 	for _, p := range addrs {
 		r.w.netdb.AddHost(r.name, p.Addr())
 	}
-	i := &RealInterface{addrs: addrs, dev: &Device{w: r.w, cfg: DeviceConfig{
-		Name: fmt.Sprintf("eth%d", len(r.ifaces)), Peer: r.name, MTU: cfg.MTU,
-		Write: func([]byte) error { return errors.New("no program runs there yet") },
+	i := &RealInterface{addrs: addrs, unnumbered: unnumbered, dev: &Device{w: r.w, cfg: DeviceConfig{
+		Name: fmt.Sprintf("eth%d", len(r.ifaces)), Peer: r.name, MTU: cfg.MTU, Ethernet: cfg.Ethernet,
 	}}}
+	i.dev.cfg.Write = i.absent
+	if cfg.Ethernet {
+		i.mac = macOf(r.num, len(r.ifaces)+1)
+	}
 	if i.dev.cfg.MTU == 0 {
 		i.dev.cfg.MTU = 1500
 	}
 	r.ifaces = append(r.ifaces, i)
 	return i, nil
+}
+
+// absent takes the place of the device until that is opened. What is for somebody
+// else, or for all stations of a switch, is not lost: nobody is there to take it.
+func (i *RealInterface) absent(packet []byte) error {
+	if i.mac != nil && (len(packet) < len(i.mac) || !bytes.Equal(packet[:len(i.mac)], i.mac)) {
+		return nil
+	}
+	return errors.New("no program runs there yet")
 }
 
 // Name is the interface's name in its namespace, "eth0".
@@ -127,14 +165,25 @@ func (i *RealInterface) Name() string { return i.dev.cfg.Name }
 // MTU is the largest IP packet in bytes.
 func (i *RealInterface) MTU() int { return i.dev.cfg.MTU }
 
-// Addrs are the interface's addresses, with their on-link prefixes.
-func (i *RealInterface) Addrs() []netip.Prefix { return i.addrs }
+// MAC is the interface's Ethernet address: packets are frames then. Nil on a
+// point-to-point link.
+func (i *RealInterface) MAC() net.HardwareAddr { return i.mac }
+
+// Addrs are the interface's addresses, with their on-link prefixes: none if they
+// are those of the host, which its first interface has.
+func (i *RealInterface) Addrs() []netip.Prefix {
+	if i.unnumbered {
+		return nil
+	}
+	return i.addrs
+}
 
 // Routes are the further destinations that are reached by the interface.
-func (i *RealInterface) Routes() []netip.Prefix { return i.routes }
+func (i *RealInterface) Routes() []RealRoute { return i.routes }
 
 // Open connects the interface to its device: write takes packets that leave the
-// world, and may not keep the slice; [Device.Post] takes those that enter it.
+// world, and may not keep the slice; [Device.Post] takes those that enter it. The
+// world's goroutine calls it, in [World.Look], unless the world does not run yet.
 func (i *RealInterface) Open(write func(packet []byte) error) *Device {
 	i.dev.cfg.Write = write
 	return i.dev
@@ -148,13 +197,13 @@ func (i *RealInterface) peer(p netip.Prefix) error {
 			return nil // on link
 		}
 	}
-	i.routes = append(i.routes, p)
+	i.routes = append(i.routes, RealRoute{Dst: p})
 	return nil
 }
 
 func (i *RealInterface) host() string                                 { return i.dev.host() }
 func (i *RealInterface) name() string                                 { return i.dev.name() }
-func (i *RealInterface) ethernet() bool                               { return false }
+func (i *RealInterface) ethernet() bool                               { return i.mac != nil }
 func (i *RealInterface) settled()                                     {}
 func (i *RealInterface) connect(out *pipe)                            { i.dev.connect(out) }
 func (i *RealInterface) receive(f *flight)                            { i.dev.receive(f) }

@@ -3,7 +3,6 @@ package sim
 import (
 	"fmt"
 
-	"fivetuple/stack"
 	"fivetuple/trace"
 )
 
@@ -30,11 +29,12 @@ func (w *World) AddSwitch(name string) *Switch {
 
 // Attach links a host to the switch with an Ethernet interface. AB is the
 // direction from the host to the switch.
-func (s *Switch) Attach(h *Host, cfg LinkConfig) (*Link, error) {
+func (s *Switch) Attach(h Node, cfg LinkConfig) (*Link, error) {
 	if cfg.Name == "" {
 		cfg.Name = s.w.linkName(h.Name() + "-" + s.name)
 	}
-	i, err := h.attach(stack.InterfaceConfig{MTU: cfg.MTU, MAC: h.mac(), Addrs: cfg.AddrsA})
+	cfg.Ethernet = true
+	i, err := h.attachEnd(&cfg, cfg.AddrsA)
 	if err != nil {
 		return nil, fmt.Errorf("switch %s: %w", s.name, err)
 	}

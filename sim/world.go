@@ -44,6 +44,7 @@ type World struct {
 	reals     []*RealHost
 	threads   roster[*thread] // in spawn order
 	ready     []*thread
+	resumed   []*thread    // memory: for ready
 	idle      []*coroutine // without a thread
 	current   *thread      // the one that is running, nil between
 	spawned   int
@@ -236,11 +237,15 @@ func (w *World) leave() {
 func (w *World) resumeReady() {
 	for len(w.ready) > 0 {
 		batch := w.ready
-		w.ready = nil
-		slices.SortFunc(batch, func(a, b *thread) int { return a.order - b.order })
+		w.ready, w.resumed = w.resumed, nil
+		if len(batch) > 1 {
+			slices.SortFunc(batch, func(a, b *thread) int { return a.order - b.order })
+		}
 		for _, t := range batch {
 			t.resume()
 		}
+		clear(batch)
+		w.resumed = batch[:0]
 	}
 	w.bus.SetCause(0)
 }

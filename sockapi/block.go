@@ -7,10 +7,10 @@ import (
 )
 
 // wakeup passes netstack's notifications on to a thread.
-type wakeup struct{ parker Parker }
+type wakeup Proc
 
 // NotifyEvent implements [waiter.EventListener].
-func (w wakeup) NotifyEvent(waiter.EventMask) { w.parker.Wake() }
+func (w *wakeup) NotifyEvent(waiter.EventMask) { w.parker.Wake() }
 
 // wait is something a thread can wait for: a queue that is notified of events.
 type wait struct {
@@ -32,16 +32,22 @@ func (c *call) block(deadline time.Duration, try func() Errno, on ...wait) Errno
 		entries = make([]waiter.Entry, len(on))
 	}
 	for i, w := range on {
-		entries[i].Init(wakeup{c.p.parker}, w.mask)
+		entries[i].Init((*wakeup)(c.p), w.mask)
 		w.queue.EventRegister(&entries[i])
-		defer w.queue.EventUnregister(&entries[i])
 	}
+	defer unregister(on, entries) // also when the world is closed, which unwinds the thread
 	for {
 		c.blocks()
 		woken := c.p.parker.Park(c.p.limit.before(deadline))
 		if errno := try(); errno != EAGAIN || !woken || c.p.limit.passed(c.p.Now()) {
 			return errno
 		}
+	}
+}
+
+func unregister(on []wait, entries []waiter.Entry) {
+	for i, w := range on {
+		w.queue.EventUnregister(&entries[i])
 	}
 }
 

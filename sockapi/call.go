@@ -1,6 +1,7 @@
 package sockapi
 
 import (
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -18,7 +19,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 type call struct {
 	p       *Proc
 	name    string
-	args    string
+	said    arguments
 	peer    string
 	num     uint64
 	fd      int
@@ -33,8 +34,14 @@ type call struct {
 
 // begin enters a call. Every call returns through ret.
 func (p *Proc) begin(name string, fd int, args string) *call {
+	return p.beginWith(name, fd, arguments{text: args})
+}
+
+// beginWith is begin for the calls that are made most: what their arguments look
+// like is told to those who ask.
+func (p *Proc) beginWith(name string, fd int, args arguments) *call {
 	c := &p.current
-	*c = call{p: p, name: name, args: args, fd: fd, num: p.kernel.NextCall()}
+	*c = call{p: p, name: name, said: args, fd: fd, num: p.kernel.NextCall()}
 	if bus := p.kernel.Bus(); bus.Enabled() {
 		c.entered = p.Now()
 		c.enter = c.emit(&trace.Call{What: trace.Enter})
@@ -43,8 +50,42 @@ func (p *Proc) begin(name string, fd int, args string) *call {
 	return c
 }
 
+// arguments are what a call was given: as text, or as what the text is made of.
+type arguments struct {
+	text string
+
+	io       bool // n bytes, with flags, to an address if it is valid, or to link
+	n, flags int
+	to       netip.AddrPort
+	link     LinkAddr
+	polled   []PollFD // within timeout
+	timeout  time.Duration
+}
+
+// args is the call's arguments as the trace has them, "3, 100".
+func (c *call) args() string {
+	a := &c.said
+	switch {
+	case a.polled != nil:
+		return pollArgs(a.polled, a.timeout)
+	case !a.io:
+		return a.text
+	}
+	s := itoa(c.fd) + ", " + itoa(a.n)
+	if a.flags != 0 || a.to.IsValid() || a.link != (LinkAddr{}) {
+		s += ", " + flagString(a.flags, msgFlags)
+	}
+	switch {
+	case a.link != (LinkAddr{}):
+		s += ", " + a.link.String()
+	case a.to.IsValid():
+		s += ", " + a.to.String()
+	}
+	return s
+}
+
 func (c *call) emit(body *trace.Call) trace.ID {
-	body.Num, body.Name, body.Args = c.num, c.name, c.args
+	body.Num, body.Name, body.Args = c.num, c.name, c.args()
 	o := c.p.origin()
 	if c.fd != noFD {
 		o.FD, o.HasFD = c.fd, true
@@ -117,12 +158,12 @@ func (c *call) ret(result string, errno Errno) error {
 		bus.SetCause(c.emit(body))
 	}
 	if errno != 0 {
-		return &Error{Call: c.name, Args: c.args, Errno: errno}
+		return &Error{Call: c.name, Args: c.args(), Errno: errno}
 	}
 	return nil
 }
 
 // warn tells the user something that the errno alone does not.
 func (c *call) warn(text string) {
-	c.p.kernel.Bus().Emit(c.p.origin(), &trace.Warning{Text: c.name + "(" + c.args + "): " + text})
+	c.p.kernel.Bus().Emit(c.p.origin(), &trace.Warning{Text: c.name + "(" + c.args() + "): " + text})
 }

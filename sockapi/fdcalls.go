@@ -179,7 +179,7 @@ type PollFD struct {
 // negative timeout waits for ever. It fills in Revents and returns how many
 // are not zero. A negative descriptor is passed over.
 func (p *Proc) Poll(fds []PollFD, timeout time.Duration) (int, error) {
-	c := p.begin("poll", noFD, pollArgs(fds, timeout))
+	c := p.beginWith("poll", noFD, pollArguments(fds, timeout))
 	var on []wait
 	for _, f := range fds {
 		if o, errno := p.table.get(f.FD); errno == 0 && o.waitQueue() != nil {
@@ -232,6 +232,13 @@ func (p *Proc) pollOnce(fds []PollFD) int {
 		}
 	}
 	return n
+}
+
+func pollArguments(fds []PollFD, timeout time.Duration) arguments {
+	if len(fds) == 0 {
+		return arguments{text: pollArgs(fds, timeout)}
+	}
+	return arguments{polled: fds, timeout: timeout}
 }
 
 func pollArgs(fds []PollFD, timeout time.Duration) string {

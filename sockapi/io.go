@@ -1,8 +1,6 @@
 package sockapi
 
 import (
-	"bytes"
-	"fmt"
 	"net/netip"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -28,7 +26,7 @@ func (p *Proc) Sendto(fd int, data []byte, flags int, to netip.AddrPort) (int, e
 // send is all calls that send: data goes to m's address with its control
 // messages.
 func (p *Proc) send(name string, fd int, data []byte, flags int, m *Msg) (int, error) {
-	c := p.begin(name, fd, sendArgs(fd, len(data), flags, m))
+	c := p.beginWith(name, fd, arguments{io: true, n: len(data), flags: flags, to: m.Name, link: m.Link})
 	o, errno := c.stdOr(name == "write" || name == "writev")
 	if errno != 0 {
 		return -1, c.ret("", errno)
@@ -51,7 +49,9 @@ func (c *call) transmit(o *open, data []byte, flags int, m *Msg) (int, Errno) {
 		return -1, errno
 	}
 	sent := 0
-	payload := bytes.NewReader(data)
+	payload := &c.p.source
+	payload.Reset(data)
+	defer payload.Reset(nil)
 	uncork := s.cork(flags&MSG_MORE != 0)
 	errno := c.block(c.deadline(o, flags, s.sndTimeout), func() Errno {
 		if s.err != 0 {
@@ -184,7 +184,7 @@ func (p *Proc) RecvInto(fd int, buf []byte, flags int) (int, error) {
 
 func (p *Proc) recv(name string, fd, n, flags int) ([]byte, netip.AddrPort, error) {
 	if n < 0 {
-		c := p.begin(name, fd, ioArgs(fd, n, flags, netip.AddrPort{}))
+		c := p.beginWith(name, fd, arguments{io: true, n: n, flags: flags})
 		return nil, netip.AddrPort{}, c.ret("", EINVAL)
 	}
 	buf := make([]byte, n)
@@ -197,7 +197,7 @@ func (p *Proc) recv(name string, fd, n, flags int) ([]byte, netip.AddrPort, erro
 
 // recvInto receives into buf. After an error, got is -1.
 func (p *Proc) recvInto(name string, fd int, buf []byte, flags int) (receive, error) {
-	c := p.begin(name, fd, ioArgs(fd, len(buf), flags, netip.AddrPort{}))
+	c := p.beginWith(name, fd, arguments{io: true, n: len(buf), flags: flags})
 	o, errno := c.stdOr(name == "read" || name == "readv")
 	if errno != 0 {
 		return receive{got: -1}, c.ret("", errno)
@@ -215,7 +215,7 @@ func (p *Proc) recvInto(name string, fd int, buf []byte, flags int) (receive, er
 	if (name == "read" || name == "readv") && len(buf) == 0 {
 		return receive{}, c.ret("0", 0) // sock_read_iter
 	}
-	r := receive{s: o.sock, buf: buf, flags: flags, wait: !o.nonblock && flags&MSG_DONTWAIT == 0}
+	r := receive{p: p, s: o.sock, buf: buf, flags: flags, wait: !o.nonblock && flags&MSG_DONTWAIT == 0}
 	deadline := c.deadline(o, flags, o.sock.rcvTimeout)
 	if flags&MSG_ERRQUEUE != 0 {
 		deadline = p.Now() // it never waits: ip(7)
@@ -235,22 +235,4 @@ func (p *Proc) recvInto(name string, fd int, buf []byte, flags int) (receive, er
 		result = "0 (end of stream)"
 	}
 	return r, c.ret(result, 0)
-}
-
-func sendArgs(fd, n, flags int, m *Msg) string {
-	if m.Link == (LinkAddr{}) {
-		return ioArgs(fd, n, flags, m.Name)
-	}
-	return itoa(fd) + ", " + itoa(n) + ", " + flagString(flags, msgFlags) + ", " + m.Link.String()
-}
-
-func ioArgs(fd, n, flags int, to netip.AddrPort) string {
-	s := itoa(fd) + ", " + itoa(n)
-	if flags != 0 || to.IsValid() {
-		s = fmt.Sprintf("%s, %s", s, flagString(flags, msgFlags))
-	}
-	if to.IsValid() {
-		s += ", " + to.String()
-	}
-	return s
 }

@@ -49,7 +49,7 @@ func (c *call) retLookup(result string, eai EAI) error {
 		return c.ret(result, 0)
 	}
 	c.ret(fmt.Sprintf("%s (%s)", eai.Name(), eai.Error()), 0)
-	return &LookupError{Call: c.name, Args: c.args, Code: eai}
+	return &LookupError{Call: c.name, Args: c.args(), Code: eai}
 }
 
 // socketKinds are what a hint's 0 stands for, in glibc's order.

@@ -248,7 +248,7 @@ func (c *conn) lock(p *Proc) error {
 			return err
 		}
 		d.queue = append(d.queue, p)
-		p.waiting = &call{name: "futex", args: "write lock of " + itoa(c.fd)}
+		p.waiting = &call{name: "futex", said: arguments{text: "write lock of " + itoa(c.fd)}}
 		p.parker.Park(d.before(NoDeadline))
 		p.waiting = nil
 		for i, o := range d.queue {

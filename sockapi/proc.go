@@ -1,11 +1,13 @@
 package sockapi
 
 import (
+	"bytes"
 	"time"
 
 	"fivetuple/stack"
 	"fivetuple/trace"
 
+	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
@@ -72,6 +74,10 @@ type Proc struct {
 	waiting *call           // the call it is blocked in
 	current call            // the call in progress: a thread makes one at a time
 	entry   [1]waiter.Entry // registers current where it waits for one thing
+
+	// What netstack reads from and writes into, for current.
+	source bytes.Reader
+	sink   tcpip.SliceWriter
 }
 
 // Waiting is the call that the thread is blocked in, "recv(3, 100)"; empty if
@@ -80,7 +86,7 @@ func (p *Proc) Waiting() string {
 	if p.waiting == nil {
 		return ""
 	}
-	return p.waiting.name + "(" + p.waiting.args + ")"
+	return p.waiting.name + "(" + p.waiting.args() + ")"
 }
 
 // NewProcess makes a process without sockets (descriptors 0 to 2 are taken)

@@ -9,6 +9,7 @@ import (
 
 // receive is one receiving call in progress.
 type receive struct {
+	p     *Proc
 	s     *socket
 	buf   []byte
 	flags int
@@ -64,8 +65,9 @@ func (r *receive) read(into []byte) (int, Errno) {
 	if r.flags&MSG_TRUNC != 0 {
 		into = make([]byte, len(into)) // tcp(7): the bytes are thrown away
 	}
-	w := tcpip.SliceWriter(into)
-	res, err := r.s.ep.Read(&w, tcpip.ReadOptions{Peek: r.flags&MSG_PEEK != 0})
+	r.p.sink = into
+	res, err := r.s.ep.Read(&r.p.sink, tcpip.ReadOptions{Peek: r.flags&MSG_PEEK != 0})
+	r.p.sink = nil
 	r.control = r.s.received(&res.ControlMessages)
 	switch err.(type) {
 	case nil:
@@ -90,7 +92,7 @@ func (r *receive) nothing() Errno {
 	if r.s.ready(waiter.ReadableEvents, POLLIN) != 0 {
 		return 0
 	}
-	peek := receive{s: r.s, buf: make([]byte, 1), flags: r.flags | MSG_PEEK}
+	peek := receive{p: r.p, s: r.s, buf: make([]byte, 1), flags: r.flags | MSG_PEEK}
 	return peek.try()
 }
 
@@ -103,8 +105,8 @@ func (r *receive) datagram() Errno {
 	if len(into) == 0 {
 		into = make([]byte, 1) // netstack wants room
 	}
-	w := tcpip.SliceWriter(into)
-	res, err := r.s.ep.Read(&w, tcpip.ReadOptions{Peek: r.flags&MSG_PEEK != 0, NeedRemoteAddr: true,
+	r.p.sink = into
+	res, err := r.s.ep.Read(&r.p.sink, tcpip.ReadOptions{Peek: r.flags&MSG_PEEK != 0, NeedRemoteAddr: true,
 		NeedLinkPacketInfo: r.s.family == AF_PACKET})
 	if _, closed := err.(*tcpip.ErrClosedForReceive); closed {
 		if !r.wait && r.s.typ != SOCK_SEQPACKET {

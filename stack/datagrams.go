@@ -18,36 +18,40 @@ const maxDatagrams = 64
 
 // datagram is a UDP packet that may be merged with others.
 type datagram struct {
-	bytes   [header.IPv6MinimumSize + header.UDPMinimumSize]byte
-	ip, end int // lengths of the IP header and of both headers
+	bytes   [header.EthernetMinimumSize + header.IPv6MinimumSize + header.UDPMinimumSize]byte
+	link    int // length of the Ethernet header; 0: there is none
+	ip, end int // length of the IP header, and of all headers
 	payload int
 }
 
 // parse looks for a whole datagram with a checksum (RFC 768 has none as 0), without IPv4 options or
-// IPv6 extension headers.
-func (d *datagram) parse(p Packet) bool {
-	b := p.peek(d.bytes[:])
+// IPv6 extension headers, behind link bytes of another header.
+func (d *datagram) parse(p Packet, link int) bool {
+	b := network(p.peek(d.bytes[:link+header.IPv6MinimumSize+header.UDPMinimumSize]), link)
 	total := 0
 	switch {
 	case len(b) >= header.IPv4MinimumSize+header.UDPMinimumSize && b[0] == 0x45 && header.IPv4(b).Protocol() == uint8(header.UDPProtocolNumber) &&
 		!header.IPv4(b).More() && header.IPv4(b).FragmentOffset() == 0:
 		d.ip, total = header.IPv4MinimumSize, int(header.IPv4(b).TotalLength())
-	case len(b) == len(d.bytes) && b[0]>>4 == 6 && header.IPv6(b).NextHeader() == uint8(header.UDPProtocolNumber):
+	case len(b) == header.IPv6MinimumSize+header.UDPMinimumSize && b[0]>>4 == 6 && header.IPv6(b).NextHeader() == uint8(header.UDPProtocolNumber):
 		d.ip, total = header.IPv6MinimumSize, header.IPv6MinimumSize+int(header.IPv6(b).PayloadLength())
 	default:
 		return false
 	}
 	u := header.UDP(b[d.ip:])
-	d.end = d.ip + header.UDPMinimumSize
-	d.payload = total - d.end
-	return total == p.Len() && int(u.Length()) == total-d.ip && (u.Checksum() != 0 || p.off.NeedsChecksum)
+	d.link, d.end = link, link+d.ip+header.UDPMinimumSize
+	d.payload = link + total - d.end
+	return link+total == p.Len() && int(u.Length()) == total-d.ip && (u.Checksum() != 0 || p.off.NeedsChecksum)
 }
 
 // sameFlow reports whether o has the same headers, but for lengths, checksums and
 // identification.
 func (d *datagram) sameFlow(o *datagram) bool {
-	a, b := &d.bytes, &o.bytes
-	if d.ip != o.ip || string(a[d.ip:d.ip+4]) != string(b[d.ip:d.ip+4]) {
+	if d.ip != o.ip || string(d.bytes[:d.link]) != string(o.bytes[:d.link]) {
+		return false
+	}
+	a, b := d.headers(), o.headers()
+	if string(a[d.ip:d.ip+4]) != string(b[d.ip:d.ip+4]) {
 		return false
 	}
 	if d.ip == header.IPv6MinimumSize {
@@ -56,10 +60,13 @@ func (d *datagram) sameFlow(o *datagram) bool {
 	return a[1] == b[1] && string(a[6:10]) == string(b[6:10]) && string(a[12:d.ip]) == string(b[12:d.ip])
 }
 
+// headers are those of IP and UDP.
+func (d *datagram) headers() []byte { return d.bytes[d.link:d.end] }
+
 // setLength makes the headers those of a datagram with n bytes of payload, whose
 // checksum is open.
 func (d *datagram) setLength(n int) {
-	b := d.bytes[:]
+	b := d.headers()
 	length := uint16(header.UDPMinimumSize + n)
 	var pseudo uint16
 	if d.ip == header.IPv4MinimumSize {
@@ -82,7 +89,7 @@ const udpChecksum = 6
 
 // offload is what is left to do to a datagram after setLength.
 func (d *datagram) offload() Offload {
-	return Offload{NeedsChecksum: true, ChecksumStart: uint16(d.ip), ChecksumOffset: udpChecksum}
+	return Offload{NeedsChecksum: true, ChecksumStart: uint16(d.link + d.ip), ChecksumOffset: udpChecksum}
 }
 
 // packet makes a packet of the headers and the payload, which it takes.
@@ -93,8 +100,11 @@ func (d *datagram) packet(payload *buffer.Buffer, o Offload) Packet {
 }
 
 // DatagramMerger makes super-packets of the UDP datagrams that leave at one
-// instant. The zero value is ready.
+// instant. The zero value is ready, for IP packets.
 type DatagramMerger struct {
+	// Ethernet: packets are Ethernet frames.
+	Ethernet bool
+
 	run         []Packet
 	first, next datagram
 	size        int // payload of each but the last, in bytes
@@ -108,7 +118,7 @@ func (m *DatagramMerger) Merge(ps []Packet) []Packet {
 	out := ps[:0]
 	for _, p := range ps {
 		d := &m.next
-		ok := p.off.trusted() && p.off.Segments == SegmentNone && d.parse(p)
+		ok := p.off.trusted() && p.off.Segments == SegmentNone && d.parse(p, linkLen(m.Ethernet))
 		if ok && len(m.run) > 0 && m.fits(d) {
 			m.run, m.total, m.full = append(m.run, p), m.total+d.payload, d.payload < m.size
 			continue
@@ -127,7 +137,7 @@ func (m *DatagramMerger) Merge(ps []Packet) []Packet {
 // last.
 func (m *DatagramMerger) fits(d *datagram) bool {
 	return !m.full && d.payload > 0 && d.payload <= m.size && len(m.run) < maxDatagrams &&
-		m.first.end+m.total+d.payload <= maxSuper && m.first.sameFlow(d)
+		m.first.end-m.first.link+m.total+d.payload <= maxSuper && m.first.sameFlow(d)
 }
 
 func (m *DatagramMerger) flush(out []Packet) []Packet {
@@ -156,8 +166,9 @@ func (m *DatagramMerger) join() Packet {
 
 // DivideDatagrams replaces super-packets of UDP by their datagrams, which
 // netstack would take for one: udp(7), UDP_SEGMENT. It uses up ps, and returns a
-// list of its own if there are any.
-func DivideDatagrams(ps []Packet) []Packet {
+// list of its own if there are any. Packets begin with an IP header, or with an
+// Ethernet header before that.
+func DivideDatagrams(ps []Packet, ethernet bool) []Packet {
 	var out []Packet
 	for n, p := range ps {
 		if p.off.Segments != SegmentUDP {
@@ -169,7 +180,7 @@ func DivideDatagrams(ps []Packet) []Packet {
 		if out == nil {
 			out = append(make([]Packet, 0, len(ps)+maxDatagrams), ps[:n]...)
 		}
-		out = p.divide(out)
+		out = p.divide(out, linkLen(ethernet))
 	}
 	if out == nil {
 		return ps
@@ -179,10 +190,10 @@ func DivideDatagrams(ps []Packet) []Packet {
 
 // divide appends the datagrams of a super-packet, and uses it up. What is none
 // stays as it is, for netstack to judge.
-func (p Packet) divide(out []Packet) []Packet {
+func (p Packet) divide(out []Packet, link int) []Packet {
 	var d datagram
 	size := int(p.off.SegmentSize)
-	if !d.parse(p) || size == 0 || d.payload == 0 || !p.off.NeedsChecksum {
+	if !d.parse(p, link) || size == 0 || d.payload == 0 || !p.off.NeedsChecksum {
 		p.off.Segments = SegmentNone
 		return append(out, p)
 	}
@@ -196,7 +207,7 @@ func (p Packet) divide(out []Packet) []Packet {
 		d.payload -= n
 		one := d
 		if d.ip == header.IPv4MinimumSize { // as Linux numbers them
-			header.IPv4(one.bytes[:]).SetID(header.IPv4(d.bytes[:]).ID() + id)
+			header.IPv4(one.headers()).SetID(header.IPv4(d.headers()).ID() + id)
 		}
 		one.setLength(n)
 		out = append(out, one.packet(&piece, one.offload()))

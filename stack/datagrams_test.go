@@ -46,7 +46,8 @@ func TestDatagramMerge(t *testing.T) {
 		port uint16
 		n    int
 	}
-	for _, v6 := range []bool{false, true} {
+	for n := range 4 {
+		v6, ether := n&1 != 0, n&2 != 0
 		for _, tt := range []struct {
 			name string
 			in   []in
@@ -59,12 +60,16 @@ func TestDatagramMerge(t *testing.T) {
 			{"empty ones", []in{{1, 0}, {1, 0}, {1, 5}, {1, 0}}, []string{"0/0", "0/0", "5/0", "0/0"}},
 			{"too long", []in{{1, 40000}, {1, 40000}}, []string{"40000/0", "40000/0"}},
 		} {
-			t.Run(fmt.Sprintf("%s, IPv6 %t", tt.name, v6), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, IPv6 %t, Ethernet %t", tt.name, v6, ether), func(t *testing.T) {
 				var ps []stack.Packet
 				for i, d := range tt.in {
-					ps = append(ps, stack.NewOffloadPacket(udpPacket(v6, d.port, uint16(i), make([]byte, d.n)), stack.Offload{Verified: true}))
+					b := udpPacket(v6, d.port, uint16(i), make([]byte, d.n))
+					if ether {
+						b = frame(b)
+					}
+					ps = append(ps, stack.NewOffloadPacket(b, stack.Offload{Verified: true}))
 				}
-				var m stack.DatagramMerger
+				m := stack.DatagramMerger{Ethernet: ether}
 				var got []string
 				for _, p := range m.Merge(ps) {
 					o := p.Offload()
@@ -72,7 +77,7 @@ func TestDatagramMerge(t *testing.T) {
 					if v6 {
 						ip = header.IPv6MinimumSize
 					}
-					got = append(got, fmt.Sprintf("%d/%d", p.Len()-ip-header.UDPMinimumSize, o.SegmentSize))
+					got = append(got, fmt.Sprintf("%d/%d", p.Len()-linkOf(ether)-ip-header.UDPMinimumSize, o.SegmentSize))
 					require.Equal(t, o.SegmentSize != 0, o.Segments == stack.SegmentUDP)
 					p.Release()
 				}
@@ -95,8 +100,8 @@ func TestDatagramMergeUntrusted(t *testing.T) {
 // datagrams pass every limit of a super-packet.
 func TestDatagramsDivide(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for round := range 50 {
-		v6, size, count := round%2 == 1, 1+rng.IntN(1400), 1+rng.IntN(200)
+	for round := range 60 {
+		v6, ether, size, count := round%2 == 1, round%4 > 1, 1+rng.IntN(1400), 1+rng.IntN(200)
 		var want [][]byte
 		var ps []stack.Packet
 		for i := range count {
@@ -109,14 +114,17 @@ func TestDatagramsDivide(t *testing.T) {
 				payload[k] = byte(rng.Uint32())
 			}
 			b := udpPacket(v6, 7, uint16(i), payload)
+			if ether {
+				b = frame(b)
+			}
 			want = append(want, b)
 			ps = append(ps, stack.NewOffloadPacket(bytes.Clone(b), stack.Offload{Verified: true}))
 		}
-		var m stack.DatagramMerger
+		m := stack.DatagramMerger{Ethernet: ether}
 		merged := m.Merge(ps)
 		require.LessOrEqual(t, (count+63)/64, len(merged))
 		require.Less(t, len(merged), count/40+3, "most are merged")
-		got := stack.DivideDatagrams(merged)
+		got := stack.DivideDatagrams(merged, ether)
 		require.Len(t, got, count)
 		for i, p := range got {
 			require.Equal(t, want[i], p.Bytes())
@@ -131,19 +139,34 @@ func FuzzDivideDatagrams(f *testing.F) {
 	f.Add(udpPacket(false, 1, 0, make([]byte, 100)), uint16(10))
 	f.Add(udpPacket(true, 1, 0, make([]byte, 100)), uint16(0))
 	f.Add([]byte{0x45}, uint16(1))
+	f.Add([]byte{12: 0x08, 14: 0x45}, uint16(1))
 	f.Fuzz(func(t *testing.T, b []byte, size uint16) {
-		p := stack.NewOffloadPacket(b, stack.Offload{NeedsChecksum: true, ChecksumStart: 20, ChecksumOffset: 6, Segments: stack.SegmentUDP, SegmentSize: size})
-		total := 0
-		for _, d := range stack.DivideDatagrams([]stack.Packet{p}) {
-			got := d.Bytes()
-			if len(got) >= 28 && got[0] == 0x45 {
-				total += len(got) - 28
-			}
-			d.Release()
-		}
-		whole := len(b) >= 28 && b[0] == 0x45 && b[9] == 17 && int(binary.BigEndian.Uint16(b[2:])) == len(b) && int(binary.BigEndian.Uint16(b[24:])) == len(b)-20
-		if whole && total != len(b)-28 {
-			t.Fatalf("%d bytes of payload became %d", len(b)-28, total)
+		dividePackets(t, b, size, false)
+		dividePackets(t, b, size, true)
+		if len(b) > 0 {
+			dividePackets(t, frame(b), size, true)
 		}
 	})
+}
+
+func dividePackets(t *testing.T, b []byte, size uint16, ether bool) {
+	link := linkOf(ether)
+	p := stack.NewOffloadPacket(b, stack.Offload{NeedsChecksum: true, ChecksumStart: uint16(link) + 20, ChecksumOffset: 6, Segments: stack.SegmentUDP, SegmentSize: size})
+	total := 0
+	for _, d := range stack.DivideDatagrams([]stack.Packet{p}, ether) {
+		got := d.Bytes()
+		got = got[min(len(got), link):]
+		if len(got) >= 28 && got[0] == 0x45 {
+			total += len(got) - 28
+		}
+		d.Release()
+	}
+	if ether && (len(b) < link || b[12] != 0x08 || b[13] != 0) {
+		return
+	}
+	b = b[link:]
+	whole := len(b) >= 28 && b[0] == 0x45 && b[9] == 17 && int(binary.BigEndian.Uint16(b[2:])) == len(b) && int(binary.BigEndian.Uint16(b[24:])) == len(b)-20
+	if whole && total != len(b)-28 {
+		t.Fatalf("%d bytes of payload became %d", len(b)-28, total)
+	}
 }

@@ -21,9 +21,7 @@ func (p Packet) Flow(ethernet bool) Flow {
 	var f Flow
 	var first [header.EthernetMinimumSize + header.IPv6MinimumSize + 4]byte
 	b := p.peek(first[:])
-	if ethernet {
-		b = b[min(len(b), header.EthernetMinimumSize):]
-	}
+	b = b[min(len(b), linkLen(ethernet)):]
 	b = b[:min(len(b), header.IPv6MinimumSize+4)]
 	switch {
 	case len(b) < header.IPv4MinimumSize+4:

@@ -26,10 +26,9 @@ type InterfaceConfig struct {
 	// Loopback marks "lo": checksums are neither computed nor checked.
 	Loopback bool
 	// Offload means that the far end divides super-packets of up to 64 KiB and
-	// completes checksums, and may send such packets itself: a TUN device with
-	// offloads. What arrives without a promise is verified as elsewhere. The
-	// interface has to be point to point, and the host no router: netstack
-	// does not divide what it forwards.
+	// completes checksums, and may send such packets itself: a TUN or TAP device
+	// with offloads. What arrives without a promise is verified as elsewhere. The host may be no router: netstack does not divide what it
+	// forwards.
 	Offload bool
 	// Output receives every packet that the interface sends. It must only
 	// store the packet: it is called in the middle of the stack's work.
@@ -60,20 +59,11 @@ func (s *Stack) AddInterface(cfg InterfaceConfig) (*Interface, error) {
 		return nil, fmt.Errorf("interface %s: mtu %d is below IPv4's minimum of %d", cfg.Name, cfg.MTU, header.IPv4MinimumMTU)
 	}
 	i := &Interface{s: s, id: s.net.NextNICID(), cfg: cfg, ep: &endpoint{clock: s.clock, mtu: uint32(cfg.MTU), out: cfg.Output}}
-	var link stack.LinkEndpoint = i.ep
-	switch {
-	case cfg.Offload && (cfg.MAC != nil || cfg.Loopback || s.cfg.Forwarding):
-		return nil, fmt.Errorf("interface %s: offloads need a point-to-point interface of a host that does not forward", cfg.Name)
-	case cfg.Offload:
-		link = offloading{i.ep}
-	case cfg.Loopback:
-		i.ep.caps = stack.CapabilityLoopback | stack.CapabilityRXChecksumOffload | stack.CapabilityTXChecksumOffload
-	case cfg.MAC != nil:
-		i.ep.mtu += header.EthernetMinimumSize
-		i.ep.mac = tcpip.LinkAddress(cfg.MAC)
-		link = ethernet.New(i.ep)
+	if cfg.Offload && (cfg.Loopback || s.cfg.Forwarding) {
+		return nil, fmt.Errorf("interface %s: offloads need an interface to the outside, of a host that does not forward", cfg.Name)
 	}
-	if err := s.net.CreateNICWithOptions(i.id, link, stack.NICOptions{Name: cfg.Name, DeliverLinkPackets: true}); err != nil {
+	link := i.link()
+	if err := s.net.CreateNICWithOptions(i.id, link, stack.NICOptions{Name: cfg.Name, DeliverLinkPackets: true, QDisc: i.ep}); err != nil {
 		return nil, fmt.Errorf("interface %s: %s", cfg.Name, err)
 	}
 	s.ifaces = append(s.ifaces, i)
@@ -83,6 +73,24 @@ func (s *Stack) AddInterface(cfg InterfaceConfig) (*Interface, error) {
 		}
 	}
 	return i, nil
+}
+
+// link sets the end point up for the interface's kind, and returns it as netstack
+// gets it.
+func (i *Interface) link() (link stack.LinkEndpoint) {
+	link = i.ep
+	if i.cfg.Offload {
+		link = offloading{i.ep}
+	}
+	switch {
+	case i.cfg.Loopback:
+		i.ep.caps = stack.CapabilityLoopback | stack.CapabilityRXChecksumOffload | stack.CapabilityTXChecksumOffload
+	case i.cfg.MAC != nil:
+		i.ep.mtu += header.EthernetMinimumSize
+		i.ep.mac = tcpip.LinkAddress(i.cfg.MAC)
+		link = ethernet.New(link) // it passes on what offloading says
+	}
+	return link
 }
 
 // AddAddr assigns an address; its prefix becomes an on-link route.
@@ -148,8 +156,7 @@ func (i *Interface) deliverPacket(p Packet) bool {
 		defer e.Release()
 		p = e
 	}
-	// netstack asks for the capability anew with each packet.
-	i.ep.trust = i.cfg.Offload && p.off.trusted()
+	i.vouch(p)
 	switch first[0] >> 4 {
 	case 4:
 		i.ep.disp.DeliverNetworkPacket(header.IPv4ProtocolNumber, p.pb)
@@ -161,6 +168,10 @@ func (i *Interface) deliverPacket(p Packet) bool {
 	i.s.dirty = true
 	return true
 }
+
+// vouch says whether the packet that is handed over next has to be verified:
+// netstack asks for the capability anew with each.
+func (i *Interface) vouch(p Packet) { i.ep.trust = i.cfg.Offload && p.off.trusted() }
 
 // deliverFrame filters by destination as network hardware does.
 func (i *Interface) deliverFrame(p Packet) bool {
@@ -180,6 +191,7 @@ func (i *Interface) deliverFrame(p Packet) bool {
 		defer e.Release()
 		p = e
 	}
+	i.vouch(p)
 	i.ep.disp.DeliverNetworkPacket(0, p.pb)
 	i.s.dirty = true
 	return true
@@ -215,10 +227,17 @@ var _ stack.LinkEndpoint = (*endpoint)(nil)
 func (e *endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 	list := pkts.AsSlice()
 	for _, pb := range list {
-		e.clock.sent()
-		e.out(Packet{pb: pb.CloneToInbound(), off: offloadOf(pb)})
+		e.WritePacket(pb)
 	}
 	return len(list), nil
+}
+
+// WritePacket implements [stack.QueueingDiscipline]: netstack's own makes a list of
+// each packet.
+func (e *endpoint) WritePacket(pb *stack.PacketBuffer) tcpip.Error {
+	e.clock.sent()
+	e.out(Packet{pb: pb.CloneToInbound(), off: offloadOf(pb)})
+	return nil
 }
 
 // Capabilities implements [stack.LinkEndpoint].

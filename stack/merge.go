@@ -11,8 +11,9 @@ import (
 // segment is a TCP packet that may be merged with others: what of its headers
 // has to be the same, and what differs.
 type segment struct {
-	bytes   [header.IPv6MinimumSize + header.TCPHeaderMaximumSize]byte
+	bytes   [header.EthernetMinimumSize + header.IPv6MinimumSize + header.TCPHeaderMaximumSize]byte
 	end     int // of the headers, in bytes
+	link    int // length of the Ethernet header; 0: there is none
 	ip      int // length of the IP header
 	seq     uint32
 	payload int
@@ -21,12 +22,13 @@ type segment struct {
 func (s *segment) head() []byte { return s.bytes[:s.end] }
 
 // parse looks for TCP data without IPv4 options, IPv6 extension headers or
-// fragmentation.
-func (s *segment) parse(p Packet) bool {
-	b := p.peek(s.bytes[:])
+// fragmentation, behind link bytes of another header.
+func (s *segment) parse(p Packet, link int) bool {
+	b := network(p.peek(s.bytes[:]), link)
 	if len(b) < header.IPv4MinimumSize {
 		return false
 	}
+	s.link = link
 	total := 0
 	switch {
 	case b[0] == 0x45 && header.IPv4(b).Protocol() == uint8(header.TCPProtocolNumber) &&
@@ -37,15 +39,15 @@ func (s *segment) parse(p Packet) bool {
 	default:
 		return false
 	}
-	if total != p.Len() || len(b) < s.ip+header.TCPMinimumSize {
+	if link+total != p.Len() || len(b) < s.ip+header.TCPMinimumSize {
 		return false
 	}
 	t := header.TCP(b[s.ip:])
-	s.end = s.ip + int(t.DataOffset())
-	if int(t.DataOffset()) < header.TCPMinimumSize || s.end > len(b) {
+	end := s.ip + int(t.DataOffset())
+	if int(t.DataOffset()) < header.TCPMinimumSize || end > len(b) {
 		return false
 	}
-	s.seq, s.payload = t.SequenceNumber(), total-s.end
+	s.seq, s.payload, s.end = t.SequenceNumber(), total-end, link+end
 	return true
 }
 
@@ -56,7 +58,11 @@ const mergeable = header.TCPFlagAck | header.TCPFlagPsh
 // headers that are the same but for what a merge writes anew.
 func (s *segment) follows(o *segment) bool {
 	a, b := s.head(), o.head()
-	if len(a) != len(b) || s.ip != o.ip || s.seq+uint32(s.payload) != o.seq || o.payload == 0 || len(a)+s.payload+o.payload > maxSuper {
+	if len(a) != len(b) || s.ip != o.ip || string(a[:s.link]) != string(b[:s.link]) {
+		return false
+	}
+	a, b = a[s.link:], b[s.link:]
+	if s.seq+uint32(s.payload) != o.seq || o.payload == 0 || len(a)+s.payload+o.payload > maxSuper {
 		return false
 	}
 	ta, tb := a[s.ip:], b[s.ip:]
@@ -81,8 +87,11 @@ func (s *segment) follows(o *segment) bool {
 // Merger makes super-packets of the TCP segments of one instant, as a network
 // card's receive offload and a sender's large segments do. An acknowledgment
 // without data becomes a part of the data that is sent behind it. The zero value
-// is ready.
+// is ready, for IP packets.
 type Merger struct {
+	// Ethernet: packets are Ethernet frames.
+	Ethernet bool
+
 	run  []Packet // what becomes one packet
 	last segment  // of run, as if it were merged
 	next segment  // of the packet being looked at
@@ -95,7 +104,7 @@ func (m *Merger) Merge(ps []Packet) []Packet {
 	out := ps[:0]
 	for _, p := range ps {
 		s := &m.next
-		ok := p.off.trusted() && s.parse(p)
+		ok := p.off.trusted() && s.parse(p, linkLen(m.Ethernet))
 		if ok && len(m.run) > 0 && m.last.follows(s) && m.fits(p, s) {
 			if m.last.payload == 0 {
 				m.run[0].Release()
@@ -104,7 +113,8 @@ func (m *Merger) Merge(ps []Packet) []Packet {
 				m.run = append(m.run, p)
 			}
 			m.last.payload += s.payload
-			m.last.bytes[s.ip+header.TCPFlagsOffset] = s.bytes[s.ip+header.TCPFlagsOffset]
+			flags := s.link + s.ip + header.TCPFlagsOffset
+			m.last.bytes[flags] = s.bytes[flags]
 			continue
 		}
 		out = m.flush(out)
@@ -153,13 +163,14 @@ func appendRun(out, run []Packet, join func() Packet) []Packet {
 // join makes one packet of the run. Its payload is not copied.
 func (m *Merger) join() Packet {
 	head := buffer.NewViewWithData(m.last.head())
-	h, ip := head.AsSlice(), m.last.ip
 	var payload buffer.Buffer
 	for _, p := range m.run {
 		data := p.pb.ToBuffer()
-		data.TrimFront(int64(len(h)))
+		data.TrimFront(int64(m.last.end))
 		payload.Merge(&data)
 	}
+	link, ip := m.last.link, m.last.ip
+	h := head.AsSlice()[link:]
 	total := len(h) + m.last.payload
 	var pseudo uint16
 	if ip == header.IPv4MinimumSize {
@@ -174,8 +185,8 @@ func (m *Merger) join() Packet {
 		pseudo = header.PseudoHeaderChecksum(header.TCPProtocolNumber, v6.SourceAddress(), v6.DestinationAddress(), uint16(total-ip))
 	}
 	binary.BigEndian.PutUint16(h[ip+header.TCPChecksumOffset:], pseudo)
-	off := Offload{NeedsChecksum: true, ChecksumStart: uint16(ip), ChecksumOffset: header.TCPChecksumOffset,
-		Segments: SegmentTCPv4, SegmentSize: uint16(m.mss), HeaderLen: uint16(len(h))}
+	off := Offload{NeedsChecksum: true, ChecksumStart: uint16(link + ip), ChecksumOffset: header.TCPChecksumOffset,
+		Segments: SegmentTCPv4, SegmentSize: uint16(m.mss), HeaderLen: uint16(m.last.end)}
 	if ip != header.IPv4MinimumSize {
 		off.Segments = SegmentTCPv6
 	}

@@ -10,8 +10,9 @@ import (
 
 // Offload is the work on a packet that its sender has left to whoever is
 // behind the link, in the terms of virtio-net's header (virtio 1.2, 5.1.6):
-// the checksum, and the division of a super-packet into segments. The zero
-// value is an ordinary packet.
+// the checksum, and the division of a super-packet into segments. Places in the
+// packet count from its first byte, which is an Ethernet header's where there is
+// one. The zero value is an ordinary packet.
 type Offload struct {
 	// NeedsChecksum: the transport checksum, ChecksumOffset bytes after
 	// ChecksumStart, covers the pseudo-header and nothing else yet.
@@ -41,7 +42,7 @@ const (
 // verified, or the packet has crossed no wire yet.
 func (o Offload) trusted() bool { return o.NeedsChecksum || o.Verified }
 
-// maxSuper is the longest packet, super-packets included: what IPv4's total
+// maxSuper is the longest IP packet, super-packets included: what IPv4's total
 // length can say.
 const maxSuper = 65535
 
@@ -51,7 +52,7 @@ func offloadOf(pb *stack.PacketBuffer) Offload {
 	if g.Type == stack.GSONone || !g.NeedsCsum {
 		return Offload{Verified: pb.TransportProtocolNumber == header.UDPProtocolNumber} // netstack has just computed it
 	}
-	ip := len(pb.NetworkHeader().Slice())
+	ip := len(pb.LinkHeader().Slice()) + len(pb.NetworkHeader().Slice())
 	o := Offload{NeedsChecksum: true, ChecksumStart: uint16(ip), ChecksumOffset: g.CsumOffset,
 		SegmentSize: g.MSS, HeaderLen: uint16(pb.HeaderSize())}
 	if pb.Data().Size() > int(g.MSS) {

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
@@ -71,6 +72,27 @@ func (p Packet) peek(b []byte) []byte {
 		skip = max(0, skip-v.Size())
 	}
 	return b[:n]
+}
+
+// linkLen is the length of the header in front of IP's.
+func linkLen(ethernet bool) int {
+	if ethernet {
+		return header.EthernetMinimumSize
+	}
+	return 0
+}
+
+// network is what begins with an IP header, behind link bytes: the Ethernet
+// header that announces it, or none. It is empty where there is something else.
+func network(b []byte, link int) []byte {
+	if link == 0 || len(b) <= link {
+		return b[min(len(b), link):]
+	}
+	t, version := header.Ethernet(b).Type(), b[link]>>4
+	if t == header.IPv4ProtocolNumber && version == 4 || t == header.IPv6ProtocolNumber && version == 6 {
+		return b[link:]
+	}
+	return nil
 }
 
 // Clone returns a second packet with the same bytes.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,47 +27,81 @@ func Await(devs []Device, timeout time.Duration) error {
 		}
 		fast[i] = f
 	}
-	return awaitFast(fast, make([]unix.PollFd, 0, perDevice*len(fast)), timeout)
+	return awaitFast(fast, make([]unix.PollFd, 0, perDevice*len(fast)), timeout, busyUntil(fast))
 }
 
 // perDevice is how many descriptors a device is waited for with: its own, its eventfd, and that of AlsoAwait.
 const perDevice = 3
 
 // awaitFast takes hold of the descriptors of one device after the other, and then waits. fds has those that it holds.
-func awaitFast(devs []*fastDevice, fds []unix.PollFd, timeout time.Duration) (err error) {
+func awaitFast(devs []*fastDevice, fds []unix.PollFd, timeout time.Duration, busy time.Time) (err error) {
 	if len(devs) == 0 {
-		return poll(fds, timeout)
-	}
-	raw, err := devs[0].wake.SyscallConn()
-	if err != nil {
-		return err
+		return poll(fds, timeout, busy)
 	}
 	var inner error
-	err = devs[0].control(func(fd uintptr) {
-		err := raw.Control(func(wake uintptr) {
-			also := int32(-1) // which ppoll passes over
-			if devs[0].also > 0 {
-				also = int32(devs[0].also)
-			}
-			for _, n := range [perDevice]int32{int32(fd), int32(wake), also} {
-				fds = append(fds, unix.PollFd{Fd: n, Events: unix.POLLIN})
-			}
-			inner = awaitFast(devs[1:], fds, timeout)
+	err = devs[0].raw.Control(func(fd uintptr) {
+		err := devs[0].rawWake.Control(func(wake uintptr) {
+			inner = awaitFast(devs[1:], devs[0].appendPolled(fds, fd, wake), timeout, busy)
 		})
 		inner = errors.Join(err, inner)
 	})
 	return errors.Join(err, inner)
 }
 
+// ask polls without sleeping until something can be read (which it reports) or the time is over. In between, it
+// leaves the processor to whoever else wants it.
+func ask(fds []unix.PollFd, timeout time.Duration, end time.Time) bool {
+	now := time.Now()
+	if timeout >= 0 && now.Add(timeout).Before(end) {
+		end = now.Add(timeout)
+	}
+	for ; now.Before(end); now = time.Now() {
+		var none unix.Timespec
+		n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)),
+			uintptr(unsafe.Pointer(&none)), 0, 0, 0)
+		if errno == 0 && n > 0 {
+			return true
+		}
+		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+		runtime.Gosched()
+	}
+	return false
+}
+
+// appendPolled appends what the device is waited for with.
+func (d *fastDevice) appendPolled(fds []unix.PollFd, fd, wake uintptr) []unix.PollFd {
+	also := int32(-1) // which ppoll passes over
+	if d.also > 0 {
+		also = int32(d.also)
+	}
+	for _, n := range [perDevice]int32{int32(fd), int32(wake), also} {
+		fds = append(fds, unix.PollFd{Fd: n, Events: unix.POLLIN})
+	}
+	return fds
+}
+
+// busyUntil is when a wait that begins now ends asking, and sleeps: the zero Time, if it does not ask at all.
+func busyUntil(devs []*fastDevice) (end time.Time) {
+	for _, d := range devs {
+		if d.busy > 0 && d.received.Add(d.busy).After(end) {
+			end = d.received.Add(d.busy)
+		}
+	}
+	return end
+}
+
 // poll waits, and takes what was written to the eventfds.
-func poll(fds []unix.PollFd, timeout time.Duration) error {
+func poll(fds []unix.PollFd, timeout time.Duration, busy time.Time) error {
 	var ts *unix.Timespec
-	if timeout > 0 {
+	if timeout >= 0 {
 		t := unix.NsecToTimespec(int64(timeout))
 		ts = &t
 	}
 	// With one processor, others who can run would wait until the scheduler sees that this call takes long.
 	runtime.Gosched()
+	if !busy.IsZero() && ask(fds, timeout, busy) {
+		ts = &unix.Timespec{}
+	}
 	_, err := unix.Ppoll(fds, ts, nil)
 	if errors.Is(err, unix.EINTR) {
 		err = nil // nothing yet: the caller comes back

@@ -38,3 +38,30 @@ func TestAwait(t *testing.T) {
 	require.True(t, errors.Is(err, errors.ErrUnsupported))
 	require.EqualError(t, err, "device ft2 cannot be waited for beside others: use a device of mode offload or raw")
 }
+
+// TestBusyPoll: a device that asks before it sleeps gets its packets, and Wake and the timeout end its waits, while it asks and while
+// it sleeps. Each would otherwise last for ever, or fail.
+func TestBusyPoll(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	dev := open(t, tun.Config{Name: "ft0", BusyPoll: tun.MaxBusyPoll})
+	peer := configure(t, dev, "10.77.0.1/24", "10.77.0.2:7000")
+	ps := []tun.Packet{{Data: [][]byte{make([]byte, tun.MaxSuper)}}}
+	for range 3 {
+		require.NoError(t, peer.Send([]byte("hello")))
+		payload, err := readUDP(dev)
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(payload))
+		woken := make(chan struct{})
+		go func() { // while it asks, as far as it can be told
+			dev.Wake()
+			close(woken)
+		}()
+		_, err = dev.ReadBatch(ps, -1)
+		require.NoError(t, err)
+		<-woken
+		_, err = dev.ReadBatch(ps, 2*tun.MaxBusyPoll)
+		require.NoError(t, err)
+	}
+}

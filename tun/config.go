@@ -3,6 +3,7 @@ package tun
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Limits of [Config].
@@ -20,6 +21,9 @@ const (
 	// FrameHeader is the room in bytes that a frame's header takes beyond the MTU: Ethernet's 14 and one
 	// tag of IEEE 802.1Q.
 	FrameHeader = 18
+
+	// MaxBusyPoll is the most of Config.BusyPoll: longer than that, waking costs nothing in comparison.
+	MaxBusyPoll = 10 * time.Millisecond
 
 	// maxNameLen is IFNAMSIZ without the final NUL (linux/if.h).
 	maxNameLen = 15
@@ -43,8 +47,13 @@ type Config struct {
 	Offload bool
 
 	// Ethernet makes it a TAP device: packets are Ethernet frames, with an ARP or neighbor discovery of
-	// their own. It has no Offload.
+	// their own.
 	Ethernet bool
+
+	// BusyPoll is for how long after the last packet a ReadBatch or [Await] that waits asks the kernel again
+	// and again before it sleeps: being woken takes tens of microseconds where processors sleep, and asking takes a
+	// processor. 0, the default, sleeps at once. Mode [Water] always does.
+	BusyPoll time.Duration
 
 	// Notice, if not nil, is told in one sentence of each mode that the kernel does not have.
 	Notice func(string)
@@ -83,8 +92,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Mode != "" && !slices.Contains(Modes(), c.Mode) {
 		return Config{}, &Error{Problem: fmt.Sprintf("there is no device mode %q", c.Mode), Remedy: "use offload, raw or water"}
 	}
-	if c.Ethernet && c.Offload {
-		return Config{}, &Error{Problem: "an Ethernet device has no offloads", Remedy: "leave one of the two out"}
+	if c.BusyPoll < 0 || c.BusyPoll > MaxBusyPoll {
+		return Config{}, &Error{Problem: fmt.Sprintf("busy polling for %v", c.BusyPoll), Remedy: fmt.Sprintf("use 0 to %v", MaxBusyPoll)}
 	}
 	return c, nil
 }

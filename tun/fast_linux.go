@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -29,10 +30,38 @@ type fastDevice struct {
 	wake    *os.File // an eventfd
 	also    int      // a descriptor that ends a wait too; 0: none
 
-	alone  [1]*fastDevice // itself, and memory: for wait
-	polled [perDevice]unix.PollFd
+	busy     time.Duration // how long a wait asks before it sleeps,
+	received time.Time     // after this; kept up only if busy is more than 0
 
+	raw, rawWake syscall.RawConn // of file and wake
+
+	reading reading // of who reads: one at a time
+	writing writing
 	in, out ioVector
+}
+
+// reading is a ReadBatch in progress. It is kept with the functions that
+// [syscall.RawConn] is given, so that a round trip allocates nothing.
+type reading struct {
+	ps      []Packet
+	timeout time.Duration
+	n       int
+	err     error
+	batch   func(fd uintptr)
+
+	fd     uintptr
+	alone  [1]*fastDevice // the device
+	polled [perDevice]unix.PollFd
+	wait   func(wake uintptr)
+}
+
+// writing is a WriteBatch in progress.
+type writing struct {
+	ps    []Packet
+	lost  int
+	done  int
+	err   error
+	batch func(fd uintptr)
 }
 
 // ioVector is the memory of one direction's system calls.
@@ -52,19 +81,39 @@ func openFast(cfg Config, vnet bool) (Device, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	cfg.Name, cfg.Offload = name, vnet && cfg.Offload
+	d, err := newFast(fd, cfg, vnet, udp)
 	if err != nil {
-		unix.Close(fd)
-		return nil, &Error{Problem: fmt.Sprintf("open device %s: eventfd: %v", name, err), Err: err}
+		return nil, err
 	}
-	f := os.NewFile(uintptr(fd), "/dev/net/tun")
-	d := &fastDevice{vnet: vnet, offload: vnet && cfg.Offload, udp: udp, wake: os.NewFile(uintptr(wake), "eventfd"),
-		file: file{name: name, mtu: cfg.MTU, ethernet: cfg.Ethernet, file: f}}
-	d.alone[0] = d
-	d.closeFile = sync.OnceValue(d.close)
 	if err := ensureMTU(name, cfg.MTU); err != nil {
 		d.Close() // the first error is the one to report
 		return nil, err
+	}
+	return d, nil
+}
+
+// newFast makes a Device of the descriptor of one, and takes it over, also if it
+// fails.
+func newFast(fd int, cfg Config, vnet, udp bool) (*fastDevice, error) {
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		unix.Close(fd)
+		return nil, &Error{Problem: fmt.Sprintf("open device %s: eventfd: %v", cfg.Name, err), Err: err}
+	}
+	f := os.NewFile(uintptr(fd), "/dev/net/tun")
+	d := &fastDevice{vnet: vnet, offload: cfg.Offload, udp: udp, wake: os.NewFile(uintptr(wake), "eventfd"), busy: cfg.BusyPoll,
+		file: file{name: cfg.Name, mtu: cfg.MTU, ethernet: cfg.Ethernet, file: f}}
+	d.closeFile = sync.OnceValue(d.close)
+	d.reading.alone[0] = d
+	d.reading.batch, d.reading.wait, d.writing.batch = d.readBatch, d.waitRead, d.writeBatch
+	if d.raw, err = f.SyscallConn(); err == nil {
+		d.rawWake, err = d.wake.SyscallConn()
+	}
+	if err != nil {
+		f.Close()
+		d.wake.Close()
+		return nil, openError(cfg.Name, err)
 	}
 	return d, nil
 }
@@ -126,7 +175,7 @@ func (d *fastDevice) OffloadsUDP() bool { return d.udp }
 // close is Close, once.
 func (d *fastDevice) close() error {
 	if d.offload {
-		d.control(func(fd uintptr) { _ = unix.IoctlSetInt(int(fd), unix.TUNSETOFFLOAD, 0) }) // it may be persistent
+		d.raw.Control(func(fd uintptr) { _ = unix.IoctlSetInt(int(fd), unix.TUNSETOFFLOAD, 0) }) // it may be persistent
 	}
 	d.Wake()
 	err := d.file.file.Close() // waits for those who use it
@@ -134,10 +183,11 @@ func (d *fastDevice) close() error {
 	return deviceError("close", d.name, err)
 }
 
-func (d *fastDevice) Wake() {
-	one := [8]byte{1} // either byte order: any number but 0 wakes
-	_, _ = d.wake.Write(one[:])
-}
+// rouse is what an eventfd is told. Either byte order will do: any number but 0
+// wakes.
+var rouse = []byte{1, 0, 0, 0, 0, 0, 0, 0}
+
+func (d *fastDevice) Wake() { _, _ = d.wake.Write(rouse) }
 
 // AlsoAwait makes a ReadBatch that waits return when the descriptor fd can be read, too: an epoll instance. It
 // is called before the device is read, and fd has to stay open as long as that goes on.
@@ -152,13 +202,10 @@ func (d *fastDevice) Read(p []byte) (int, error) {
 	}
 	one := Packet{Data: [][]byte{p}}
 	var err error
-	raw, rerr := d.file.file.SyscallConn()
-	if rerr == nil {
-		rerr = raw.Read(func(fd uintptr) bool {
-			err = d.readOne(fd, &one)
-			return !errors.Is(err, unix.EAGAIN)
-		})
-	}
+	rerr := d.raw.Read(func(fd uintptr) bool {
+		err = d.readOne(fd, &one)
+		return !errors.Is(err, unix.EAGAIN)
+	})
 	if err = errors.Join(rerr, err); err != nil {
 		return 0, d.ioError(opRead, err)
 	}
@@ -185,34 +232,44 @@ func (d *fastDevice) ReadBatch(ps []Packet, timeout time.Duration) (n int, err e
 	}
 	least := d.Most()
 	if d.offload {
-		least = MaxSuper
+		least = superOf(d)
 	}
 	if err := checkReadBatch(d.name, least, ps); err != nil {
 		return 0, err
 	}
-	cerr := d.control(func(fd uintptr) {
-		if n, err = d.readAll(fd, ps); n == 0 && err == nil && timeout != 0 {
-			if err = d.wait(timeout); err == nil {
-				n, err = d.readAll(fd, ps)
-			}
-		}
-	})
-	if err = errors.Join(cerr, err); err != nil {
-		return n, d.ioError(opRead, err)
+	r := &d.reading
+	r.ps, r.timeout, r.n, r.err = ps, timeout, 0, nil
+	cerr := d.raw.Control(r.batch) // the descriptor stays open meanwhile
+	r.ps = nil
+	if err = errors.Join(cerr, r.err); err != nil {
+		return r.n, d.ioError(opRead, err)
 	}
-	if n == 0 && d.closed.Load() {
+	if d.busy > 0 && r.n > 0 {
+		d.received = time.Now()
+	}
+	if r.n == 0 && d.closed.Load() {
 		return 0, errClosed(opRead, d.name)
 	}
-	return n, nil
+	return r.n, nil
 }
 
-// control calls f with the descriptor, which stays open meanwhile.
-func (d *fastDevice) control(f func(fd uintptr)) error {
-	raw, err := d.file.file.SyscallConn()
-	if err != nil {
-		return err
+// readBatch is ReadBatch, with the descriptor.
+func (d *fastDevice) readBatch(fd uintptr) {
+	r := &d.reading
+	if r.n, r.err = d.readAll(fd, r.ps); r.n == 0 && r.err == nil && r.timeout != 0 {
+		r.fd = fd
+		cerr := d.rawWake.Control(r.wait)
+		if r.err = errors.Join(cerr, r.err); r.err == nil {
+			r.n, r.err = d.readAll(fd, r.ps)
+		}
 	}
-	return raw.Control(f)
+}
+
+// waitRead returns when there is something to read, Wake was called, or the time is
+// over.
+func (d *fastDevice) waitRead(wake uintptr) {
+	r := &d.reading
+	r.err = poll(d.appendPolled(r.polled[:0], r.fd, wake), r.timeout, busyUntil(r.alone[:]))
 }
 
 // maxBatch is after how many bytes a batch ends: what was read should still be in the processor's cache when
@@ -285,11 +342,6 @@ func (v *ioVector) call(trap, fd uintptr, head bool, data [][]byte) (int, error)
 	}
 }
 
-// wait returns when there is something to read, Wake was called, or the time is over.
-func (d *fastDevice) wait(timeout time.Duration) error {
-	return awaitFast(d.alone[:], d.polled[:0], timeout)
-}
-
 // maxIovec is what one call takes (IOV_MAX), less the header.
 const maxIovec = 1023
 
@@ -297,27 +349,35 @@ func (d *fastDevice) WriteBatch(ps []Packet) (lost int, err error) {
 	if d.closed.Load() {
 		return len(ps), errClosed(opWrite, d.name)
 	}
-	done := 0
-	cerr := d.control(func(fd uintptr) {
-		for i := range ps {
-			if werr := d.writeOne(fd, &ps[i]); werr != nil {
-				lost++
-				if err == nil {
-					err = werr
-				}
-			}
-			done++
-		}
-	})
-	lost += len(ps) - done
+	w := &d.writing
+	w.ps, w.lost, w.done, w.err = ps, 0, 0, nil
+	cerr := d.raw.Control(w.batch)
+	w.ps = nil
+	lost, err = w.lost+len(ps)-w.done, w.err
 	if err == nil {
 		err = cerr
 	}
-	var known *Error
-	if err != nil && !errors.As(err, &known) {
-		err = d.ioError(opWrite, err)
+	if err != nil {
+		var known *Error
+		if !errors.As(err, &known) {
+			err = d.ioError(opWrite, err)
+		}
 	}
 	return lost, err
+}
+
+// writeBatch is WriteBatch, with the descriptor.
+func (d *fastDevice) writeBatch(fd uintptr) {
+	w := &d.writing
+	for i := range w.ps {
+		if err := d.writeOne(fd, &w.ps[i]); err != nil {
+			w.lost++
+			if w.err == nil {
+				w.err = err
+			}
+		}
+		w.done++
+	}
 }
 
 func (d *fastDevice) writeOne(fd uintptr, p *Packet) error {

@@ -3,6 +3,8 @@ package tun
 import (
 	"errors"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
@@ -24,11 +26,12 @@ func LoopbackUp() error {
 	return nil
 }
 
-// OpenFile makes a TUN device in the network namespace of the calling thread,
-// and returns its descriptor: each read and each write is one IP packet. It is
-// what one process opens for another, to which the descriptor is passed; the
-// device lives as long as one is open. The error is an [*Error].
-func OpenFile(name string) (*os.File, error) {
+// OpenFile makes a TUN device in the network namespace of the calling thread, or
+// with a mac a TAP device that has this address, and returns its descriptor: each
+// read and each write is one IP packet, or one Ethernet frame. It is what one
+// process opens for another, to which the descriptor is passed; the device lives
+// as long as one is open. The error is an [*Error].
+func OpenFile(name string, mac net.HardwareAddr) (*os.File, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, openError(name, err)
@@ -36,14 +39,45 @@ func OpenFile(name string) (*os.File, error) {
 	f := os.NewFile(uintptr(fd), "/dev/net/tun")
 	req, err := unix.NewIfreq(name)
 	if err == nil {
-		req.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+		kind := uint16(unix.IFF_TUN)
+		if mac != nil {
+			kind = unix.IFF_TAP
+		}
+		req.SetUint16(kind | unix.IFF_NO_PI)
 		err = unix.IoctlIfreq(fd, unix.TUNSETIFF, req)
 	}
 	if err != nil {
 		f.Close() // the first error is the one to report
 		return nil, openError(name, fmt.Errorf("TUNSETIFF: %w", err))
 	}
+	if mac != nil {
+		if err := setMAC(name, mac); err != nil {
+			f.Close()
+			return nil, configError(fmt.Sprintf("give %s the address %s", name, mac), err)
+		}
+	}
 	return f, nil
+}
+
+// setMAC gives an interface that is down its Ethernet address.
+func setMAC(name string, mac net.HardwareAddr) error {
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetHardwareAddr(link, mac)
+}
+
+// RouteVia sends what is for dst to the router via, which is on the network of an
+// Ethernet device. It acts on the network namespace of the calling thread; the
+// device's end removes it. The error is an [*Error].
+func RouteVia(device string, dst netip.Prefix, via netip.Addr) error {
+	link, err := netlink.LinkByName(device)
+	if err != nil {
+		return lookupError(device, err)
+	}
+	route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(dst), Gw: via.AsSlice()}
+	return configError(fmt.Sprintf("add route %s through the router %s on %s", dst, via, device), netlink.RouteAdd(route))
 }
 
 // NamespacePath is the file of a network namespace that a person names: one of

@@ -7,9 +7,12 @@ import (
 	"io"
 )
 
-// MaxSuper is the length in bytes of the longest packet, super-packets included: what IPv4's total length
+// MaxSuper is the length in bytes of the longest IP packet, super-packets included: what IPv4's total length
 // can say.
 const MaxSuper = 65535
+
+// superOf is the length in bytes of the longest super-packet with its link header.
+func superOf(d Device) int { return mostOf(MaxSuper, d.Ethernet()) }
 
 // Packet is a packet of a batch.
 type Packet struct {
@@ -23,7 +26,8 @@ type Packet struct {
 }
 
 // Offload is the work on a packet that its sender has left to the other side, in the terms of virtio-net's
-// header (virtio 1.2 section 5.1.6). The zero value is an ordinary packet.
+// header (virtio 1.2 section 5.1.6). Places in the packet count from its first byte, of an Ethernet header if there
+// is one. The zero value is an ordinary packet.
 type Offload struct {
 	// NeedsChecksum: the transport checksum, ChecksumOffset bytes after ChecksumStart, covers the
 	// pseudo-header and nothing else yet.
@@ -88,7 +92,7 @@ func checkWriteBatch(d Device, p *Packet) error {
 	}
 	most := d.Most()
 	if p.Segments != SegmentNone {
-		most = MaxSuper
+		most = superOf(d)
 	}
 	switch {
 	case n > most:

@@ -3,8 +3,6 @@ package tun
 import (
 	"errors"
 	"fmt"
-	"os"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,23 +32,19 @@ func Pass(d Device, use func(fd int, p Passed) error) error {
 		p.Mode = Vnet
 	}
 	var err error
-	return errors.Join(f.control(func(fd uintptr) { err = use(int(fd), p) }), err)
+	return errors.Join(f.raw.Control(func(fd uintptr) { err = use(int(fd), p) }), err)
 }
 
 // Adopt makes a Device of a descriptor that [Pass] has sent, and takes it over,
 // also if it fails. Name and MTU are those of the other namespace.
 func Adopt(fd int, p Passed) (Device, error) {
-	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err == nil {
-		err = unix.SetNonblock(fd, true)
-	}
-	if err != nil {
+	if err := unix.SetNonblock(fd, true); err != nil {
 		unix.Close(fd)
 		return nil, &Error{Problem: fmt.Sprintf("take over device %s: %v", p.Name, err), Err: err}
 	}
-	d := &fastDevice{vnet: p.Mode == Vnet, offload: p.Offload, udp: p.UDP, wake: os.NewFile(uintptr(wake), "eventfd"),
-		file: file{name: p.Name, mtu: p.MTU, file: os.NewFile(uintptr(fd), "/dev/net/tun")}}
-	d.alone[0] = d
-	d.closeFile = sync.OnceValue(d.close)
+	d, err := newFast(fd, Config{Name: p.Name, MTU: p.MTU, Offload: p.Offload}, p.Mode == Vnet, p.UDP)
+	if err != nil {
+		return nil, err
+	}
 	return d, nil
 }

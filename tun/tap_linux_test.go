@@ -1,11 +1,13 @@
 package tun_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,9 +21,9 @@ import (
 var stationMAC = net.HardwareAddr{2, 0, 0, 0, 7, 1}
 
 // station makes a TAP device on which the kernel knows one station, 10.77.0.2, and needs no ARP to find it.
-func station(t *testing.T, mode tun.Mode) (tun.Device, *kernelPeer, net.HardwareAddr) {
+func station(t *testing.T, mode tun.Mode, offload bool) (tun.Device, *kernelPeer, net.HardwareAddr) {
 	t.Helper()
-	dev := open(t, tun.Config{Name: "ft0", Mode: mode, Ethernet: true})
+	dev := open(t, tun.Config{Name: "ft0", Mode: mode, Ethernet: true, Offload: offload})
 	peer := configure(t, dev, "10.77.0.1/24", "10.77.0.2:7000")
 	link, err := netlink.LinkByName("ft0")
 	require.NoError(t, err)
@@ -59,7 +61,7 @@ func TestEthernet(t *testing.T) {
 	}
 	for _, mode := range tun.Modes() {
 		t.Run(string(mode), func(t *testing.T) {
-			dev, peer, kernelMAC := station(t, mode)
+			dev, peer, kernelMAC := station(t, mode, false)
 			require.True(t, dev.Ethernet())
 			require.Equal(t, 1518, dev.Most())
 			for _, batch := range []bool{false, true} {
@@ -96,7 +98,7 @@ func TestEthernetErrors(t *testing.T) {
 	if !inNamespace(t) {
 		return
 	}
-	dev, peer, _ := station(t, tun.Raw)
+	dev, peer, _ := station(t, tun.Raw, false)
 	_, err := dev.Write(make([]byte, 13))
 	require.ErrorIs(t, err, tun.ErrNotFrame)
 	require.EqualError(t, err, "write ft0: 13 bytes are no Ethernet frame")
@@ -116,6 +118,47 @@ func TestEthernetErrors(t *testing.T) {
 	}
 	require.ErrorIs(t, err, tun.ErrTooLong)
 	require.Len(t, readFrame(t, dev, false), 14+28+5)
-	_, err = tun.Open(tun.Config{Name: "ft1", Ethernet: true, Offload: true})
-	require.EqualError(t, err, "an Ethernet device has no offloads: leave one of the two out")
+}
+
+// TestEthernetSegments: TestUDPSegments in frames: places in a packet count from the Ethernet header on, and a
+// super-packet may be longer by that.
+func TestEthernetSegments(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	dev, peer, kernelMAC := station(t, tun.Vnet, true)
+	require.True(t, dev.Offloads())
+	require.Equal(t, kernelSegmentsUDP(t), dev.OffloadsUDP())
+	_, err := dev.ReadBatch([]tun.Packet{{Data: [][]byte{make([]byte, tun.MaxSuper+17)}}}, 0)
+	require.ErrorIs(t, err, io.ErrShortBuffer)
+	if !dev.OffloadsUDP() {
+		return
+	}
+	data := bytes.Repeat([]byte("0123456789"), 250)
+	sendSegments(t, peer, data)
+	ps := []tun.Packet{{Data: [][]byte{make([]byte, tun.MaxSuper+tun.FrameHeader)}}}
+	for { // what the kernel says of its own accord comes first
+		n, err := dev.ReadBatch(ps, -1)
+		require.NoError(t, err)
+		if n == 1 && ps[0].Segments == tun.SegmentUDP {
+			break
+		}
+	}
+	require.Equal(t, 14+28+2500, ps[0].Len)
+	require.Equal(t, tun.Offload{NeedsChecksum: true, Segments: tun.SegmentUDP, ChecksumStart: 34, ChecksumOffset: 6, SegmentSize: 1000,
+		HeaderLen: ps[0].HeaderLen}, ps[0].Offload)
+
+	ip := tuntest.UDP(peer.DeviceAddr(), peer.Addr(), data)
+	pseudo(ip, peer.DeviceAddr(), peer.Addr())
+	o := ps[0].Offload
+	o.HeaderLen = 14 + 28
+	frame := slices.Concat(kernelMAC, stationMAC, []byte{0x08, 0x00}, ip)
+	lost, err := dev.WriteBatch([]tun.Packet{{Data: [][]byte{frame}, Offload: o}})
+	require.NoError(t, err)
+	require.Zero(t, lost)
+	for _, want := range [][]byte{data[:1000], data[1000:2000], data[2000:]} {
+		got, err := peer.Receive(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
 }

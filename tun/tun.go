@@ -76,9 +76,10 @@ type Device interface {
 	// limit; 0: not at all) and for no other; 0 packets without an error mean that the time is over or
 	// that Wake was called. It need not take all that are there.
 	//
-	// The Data of each element must have room for Most bytes, or with offloads for [MaxSuper]; with less,
-	// it returns [io.ErrShortBuffer] at once and takes nothing. A packet that does not fit all the same
-	// is lost, and reported as [ErrTooLong] behind those that were read before it.
+	// The Data of each element must have room for Most bytes, or with offloads for [MaxSuper], and
+	// FrameHeader more for frames; with less, it returns [io.ErrShortBuffer] at once and takes nothing. A
+	// packet that does not fit all the same is lost, and reported as [ErrTooLong] behind those that were
+	// read before it.
 	ReadBatch(ps []Packet, timeout time.Duration) (n int, err error)
 
 	// Wake makes the ReadBatch that waits return, or else the next one that would. Any goroutine may
@@ -87,7 +88,7 @@ type Device interface {
 
 	// WriteBatch hands over packets, in order. Those that fail, for a reason that Write has too, are
 	// lost: it goes on with the others and returns how many were lost, with the first error. What has
-	// Segments may have up to [MaxSuper] bytes. Without offloads, it refuses an Offload with
+	// Segments may have up to [MaxSuper] bytes, and FrameHeader more for frames. Without offloads, it refuses an Offload with
 	// [errors.ErrUnsupported].
 	WriteBatch(ps []Packet) (lost int, err error)
 

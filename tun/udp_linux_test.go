@@ -28,12 +28,7 @@ func TestUDPSegments(t *testing.T) {
 	peer := configure(t, dev, "10.77.0.1/24", "10.77.0.2:7000")
 	data := bytes.Repeat([]byte("0123456789"), 250)
 
-	raw, err := peer.conn.SyscallConn()
-	require.NoError(t, err)
-	require.NoError(t, raw.Control(func(fd uintptr) {
-		require.NoError(t, unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT, 1000))
-	}))
-	require.NoError(t, peer.Send(data))
+	sendSegments(t, peer, data)
 	ps := []tun.Packet{{Data: [][]byte{make([]byte, tun.MaxSuper)}}}
 	for { // what the kernel says of its own accord comes first
 		n, err := dev.ReadBatch(ps, -1)
@@ -58,6 +53,17 @@ func TestUDPSegments(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	}
+}
+
+// sendSegments sends data as datagrams of 1000 bytes, in one call.
+func sendSegments(t *testing.T, peer *kernelPeer, data []byte) {
+	t.Helper()
+	raw, err := peer.conn.SyscallConn()
+	require.NoError(t, err)
+	require.NoError(t, raw.Control(func(fd uintptr) {
+		require.NoError(t, unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT, 1000))
+	}))
+	require.NoError(t, peer.Send(data))
 }
 
 // kernelSegmentsUDP reports whether this kernel is 6.2 or later.

@@ -13,9 +13,11 @@ import (
 
 	"fivetuple/sim"
 	"fivetuple/tun"
+	"fivetuple/tun/sockdiag"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 )
 
 // This file is `fivetuple exec --gateway`: a session as `up --gateway` has it,
@@ -85,7 +87,7 @@ func (c *execConfig) runGateway(cmd *cobra.Command, args []string) (err error) {
 	u := &c.up
 	u.out, u.diag, u.seed, u.inside = c.out, c.diag, c.seed, true
 	u.out.quiet = true
-	u.tun, u.device, u.offload, u.congestion, u.name = "eth0", "auto", "auto", "cubic", "lab"
+	u.tun, u.device, u.offload, u.congestion, u.busyPoll, u.name = "eth0", "auto", "auto", "cubic", "0s", "lab"
 	cfg, err := u.check()
 	if err != nil {
 		return err
@@ -111,7 +113,7 @@ func (c *execConfig) runGateway(cmd *cobra.Command, args []string) (err error) {
 func (l *live) runBehind(cmd *cobra.Command) (err error) {
 	ctx, stop := context.WithCancelCause(cmd.Context())
 	ended := make(chan struct{})
-	s := &liveSession{world: l.world, stop: stop, end: ended, looks: l.diag.follow, peers: l.built.peers(), gate: l.gate, publications: l.publications}
+	s := &liveSession{world: l.world, stop: stop, end: ended, looks: l.diag.follow, peers: l.built.peers(), gate: l.gate, publications: l.publications, kernels: l.kernels}
 	defer func() {
 		stop(nil)
 		close(ended)
@@ -149,8 +151,8 @@ func (l *live) runBehind(cmd *cobra.Command) (err error) {
 func (l *live) openBehind() error {
 	b, cfg := l.behind, l.upConfig.tun
 	b.todo.Tun = &planTun{Mode: cfg.Mode, Offload: cfg.Offload}
-	b.todo.Diag = l.diag.wanted()
-	b.todo.Interfaces = []planInterface{{Name: cfg.Name, MTU: cfg.MTU, Addrs: l.hostAddrs, Routes: defaultRoutes(l.hostAddrs)}}
+	b.todo.Diag = true
+	b.todo.Interfaces = []planInterface{{Name: cfg.Name, MTU: cfg.MTU, Addrs: l.hostAddrs, Routes: direct(defaultRoutes(l.hostAddrs))}}
 	err := b.make()
 	if err == nil {
 		l.tun, err = tun.Adopt(b.fds[0], *b.said.Tun)
@@ -162,12 +164,35 @@ func (l *live) openBehind() error {
 	return nil
 }
 
+// direct are routes that need no router.
+func direct(to []netip.Prefix) (out []sim.RealRoute) {
+	for _, p := range to {
+		out = append(out, sim.RealRoute{Dst: p})
+	}
+	return out
+}
+
 // make makes the namespace, in which the program waits.
 func (b *behind) make() (err error) {
 	if b.here, err = b.spawn(b.todo); err == nil {
 		b.said, b.fds, err = b.receive(b.here, 1)
 	}
 	return err
+}
+
+// kernel is the program's, for ss --linux. It shares the socket that asks for the
+// trace: the world's goroutine asks for both.
+func (b *behind) kernel(addrs []netip.Prefix) *liveKernel {
+	k := &liveKernel{kernelSockets: kernelSockets{name: b.host, addrs: addrs, every: true}}
+	if b.conn == nil {
+		k.err = errors.New(b.connErr)
+		return k
+	}
+	fd, err := unix.FcntlInt(uintptr(b.fds[1]), unix.F_DUPFD_CLOEXEC, 0)
+	if k.err = os.NewSyscallError("fcntl", err); err == nil {
+		k.conn = sockdiag.FromFD(fd, b.said.Devices...)
+	}
+	return k
 }
 
 // leave ends the program if it still waits: nobody will tell it to start.

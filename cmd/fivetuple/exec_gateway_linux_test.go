@@ -107,6 +107,7 @@ func TestExecGatewayControl(t *testing.T) {
 	p, _ := execBehind(t, "--control", socket, "--", "bash", "-c", "exec 3<>/dev/tcp/"+outside4+"/7; echo started >&3; exec cat <&3")
 	p.awaitOutput("started") // it came back; cat waits for more
 	require.Regexp(t, `(?m)^tcp +open +10\.77\.0\.1:\d+ +-> 192\.0\.2\.5:7 `, tool(t, nil, "fivetuple", "gateway", "@"+socket))
+	require.Regexp(t, `(?m)ESTAB .* 10\.77\.0\.1:\d+ +192\.0\.2\.5:7 +users:\(\("cat",`, tool(t, nil, "fivetuple", "ss", "@"+socket, "-tanp", "--linux"))
 	require.Equal(t, "eth0 ab: delay 1ms\neth0 ba: none\n", tool(t, nil, "fivetuple", "link", "@"+socket, "set", "ab", "delay", "1ms"))
 	tool(t, nil, "fivetuple", "stop", "@"+socket)
 	require.Equal(t, 128+int(syscall.SIGTERM), p.wait(), p.stderr())

@@ -99,12 +99,15 @@ func (p *plan) open(conn *os.File) error {
 	}
 	var fds []int
 	for _, i := range p.Interfaces {
-		f, err := tun.OpenFile(i.Name)
+		f, err := tun.OpenFile(i.Name, i.MAC)
 		if err != nil {
 			return err
 		}
 		quieten(i)
-		if err := tun.Configure(i.Name, i.Addrs, i.Routes, i.MTU); err != nil {
+		if err := tun.Configure(i.Name, i.Addrs, i.direct(), i.MTU); err != nil {
+			return err
+		}
+		if err := i.routeVia(); err != nil {
 			return err
 		}
 		fds = append(fds, int(f.Fd()))
@@ -120,7 +123,7 @@ func (p *plan) openTun(conn *os.File) error {
 		return err
 	}
 	quieten(i)
-	if err := tun.Configure(i.Name, i.Addrs, i.Routes, i.MTU); err != nil {
+	if err := tun.Configure(i.Name, i.Addrs, i.direct(), i.MTU); err != nil {
 		return err
 	}
 	return tun.Pass(dev, func(fd int, passed tun.Passed) error { return p.send(conn, ready{Tun: &passed}, []int{fd}) })
@@ -158,14 +161,16 @@ func (r *ready) addDiag(fds []int, interfaces []planInterface) []int {
 }
 
 // quieten keeps the namespace's kernel from sending what no program asked for:
-// router solicitations, and all of IPv6 where the lab has none. Without it the
-// trace has more in it, so an error is none.
+// router solicitations, duplicate address detection, and all of IPv6 where the
+// lab has none. Without it the trace has more in it, so an error is none.
 func quieten(i planInterface) {
-	setting, value := "disable_ipv6", "1"
-	if slices.ContainsFunc(i.Addrs, func(p netip.Prefix) bool { return p.Addr().Is6() }) {
-		setting, value = "router_solicitations", "0"
+	settings := map[string]string{"disable_ipv6": "1"}
+	if slices.ContainsFunc(slices.Concat(i.Addrs, i.direct()), func(p netip.Prefix) bool { return p.Addr().Is6() }) {
+		settings = map[string]string{"router_solicitations": "0", "accept_dad": "0"}
 	}
-	_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+i.Name+"/"+setting, []byte(value), 0)
+	for setting, value := range settings {
+		_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+i.Name+"/"+setting, []byte(value), 0)
+	}
 }
 
 // mountFiles puts files in the place of the machine's, in this mount namespace

@@ -225,7 +225,7 @@ func (l *lab) runWorld(ctx context.Context) error {
 		if i < 0 {
 			return usagef("the lab %s has no host %q%s", l.net, p.host, hostHint(l.world, p.host))
 		}
-		p.real = l.world.RealHosts()[i]
+		p.world, p.real = l.world, l.world.RealHosts()[i]
 		if len(p.real.Interfaces()) == 0 {
 			return usagef("host %s has no link: a program there would reach nobody", p.host)
 		}
@@ -261,6 +261,9 @@ func (l *lab) runPrograms(ctx context.Context, stop context.CancelCauseFunc, nam
 	}()
 	for i, p := range l.programs {
 		if err := p.start(ctx, names, l.diag.wantedNow()); err != nil {
+			if ctx.Err() != nil {
+				return nil // the world has ended meanwhile, and says why
+			}
 			l.status = exitNotStarted
 			return fmt.Errorf("host %s: %w", p.host, err)
 		}

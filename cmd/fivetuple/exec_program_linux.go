@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -26,11 +27,12 @@ const exitNotStarted = 125
 
 // program is one real program and the host whose place it takes.
 type program struct {
-	host string
-	args []string
-	real *sim.RealHost
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
+	host  string
+	args  []string
+	world *sim.World
+	real  *sim.RealHost
+	cmd   *exec.Cmd
+	done  chan struct{} // closed when it has ended
 
 	devices []*sim.Device
 	conn    *sockdiag.Conn // asks its kernel for connections; nil: nobody does
@@ -49,9 +51,33 @@ type plan struct {
 }
 
 type planInterface struct {
-	Name          string
-	MTU           int
-	Addrs, Routes []netip.Prefix
+	Name   string
+	MTU    int
+	MAC    net.HardwareAddr // nil: a TUN device
+	Addrs  []netip.Prefix
+	Routes []sim.RealRoute
+}
+
+// direct are the destinations that are reached without a router.
+func (p *planInterface) direct() (out []netip.Prefix) {
+	for _, r := range p.Routes {
+		if !r.Via.IsValid() {
+			out = append(out, r.Dst)
+		}
+	}
+	return out
+}
+
+// routeVia adds the routes through routers.
+func (p *planInterface) routeVia() error {
+	for _, r := range p.Routes {
+		if r.Via.IsValid() {
+			if err := tun.RouteVia(p.Name, r.Dst, r.Via); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // planTun is how a device is opened that is passed on: [tun.Config].
@@ -64,7 +90,7 @@ type planTun struct {
 func (p *program) start(ctx context.Context, names string, diag bool) error {
 	todo := plan{Hosts: names, Diag: diag, Args: p.args}
 	for _, i := range p.real.Interfaces() {
-		todo.Interfaces = append(todo.Interfaces, planInterface{i.Name(), i.MTU(), i.Addrs(), i.Routes()})
+		todo.Interfaces = append(todo.Interfaces, planInterface{i.Name(), i.MTU(), i.MAC(), i.Addrs(), i.Routes()})
 	}
 	here, err := p.spawn(todo)
 	if err != nil {
@@ -128,7 +154,11 @@ func (p *program) attach(ctx context.Context, from *os.File) error {
 		if err := unix.SetNonblock(fds[n], true); err != nil {
 			return err
 		}
-		p.devices = append(p.devices, pump(ctx, os.NewFile(uintptr(fds[n]), i.Name()), i))
+		dev, err := pump(ctx, p.world, os.NewFile(uintptr(fds[n]), i.Name()), i)
+		if err != nil {
+			return err
+		}
+		p.devices = append(p.devices, dev)
 	}
 	return nil
 }
@@ -158,13 +188,23 @@ func (p *program) receive(from *os.File, ifaces int) (said ready, fds []int, err
 	return said, fds, nil
 }
 
-// pump carries packets between a device and the world, until ctx is done.
-func pump(ctx context.Context, f *os.File, i *sim.RealInterface) *sim.Device {
-	dev := i.Open(func(packet []byte) error {
-		_, err := f.Write(packet)
-		return err
-	})
+// pump carries packets between a device and the world, until ctx is done. The world
+// runs already.
+func pump(ctx context.Context, w *sim.World, f *os.File, i *sim.RealInterface) (*sim.Device, error) {
 	context.AfterFunc(ctx, func() { f.Close() })
+	opened := make(chan *sim.Device, 1)
+	w.Look(ctx, func() {
+		opened <- i.Open(func(packet []byte) error {
+			_, err := f.Write(packet)
+			return err
+		})
+	})
+	var dev *sim.Device
+	select {
+	case dev = <-opened:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	go func() {
 		buf := make([]byte, 65536)
 		for {
@@ -174,7 +214,7 @@ func pump(ctx context.Context, f *os.File, i *sim.RealInterface) *sim.Device {
 			}
 		}
 	}()
-	return dev
+	return dev, nil
 }
 
 // servingLimit is how long a program of --with may take until it serves.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -15,18 +16,21 @@ const maxRequest = 64 << 10
 // httpStream answers requests with a page that shows the connection's own
 // five-tuple, until the client wants to close.
 func httpStream(s session, fd int) error {
-	var pending []byte
+	page := ""
+	r := headReader{s: s, fd: fd}
 	for {
-		head, rest, err := readHead(s, fd, pending)
+		head, err := r.next()
 		if err != nil || head == "" {
 			return err
 		}
-		pending = rest
+		if page == "" {
+			page = fiveTupleText(s, fd)
+		}
 		line, _, _ := strings.Cut(head, "\r\n")
 		words := strings.Fields(line)
 		last := len(words) < 3 || words[2] == "HTTP/1.0" || !readsOnly(words[0]) || // a body may follow
 			strings.Contains(strings.ToLower(head), "\r\nconnection: close")
-		if _, err := s.Send(fd, httpAnswer(s, fd, words, last), sockapi.MSG_NOSIGNAL); err != nil || last {
+		if _, err := s.Send(fd, httpAnswer(s, page, words, last), sockapi.MSG_NOSIGNAL); err != nil || last {
 			return err
 		}
 	}
@@ -35,27 +39,38 @@ func httpStream(s session, fd int) error {
 // readsOnly reports whether the method is one that this server answers.
 func readsOnly(method string) bool { return method == "GET" || method == "HEAD" }
 
-// readHead reads up to the empty line that ends a request's head. An empty
-// head is the end of the stream.
-func readHead(s session, fd int, pending []byte) (head string, rest []byte, err error) {
-	buf := pending
+// headReader takes the heads of requests from a connection.
+type headReader struct {
+	s    session
+	fd   int
+	buf  [4096]byte
+	rest []byte // what has come behind the last head
+}
+
+// next reads up to the empty line that ends a request's head. An empty head is
+// the end of the stream.
+func (r *headReader) next() (head string, err error) {
 	for {
-		if i := strings.Index(string(buf), "\r\n\r\n"); i >= 0 {
-			return string(buf[:i+2]), buf[i+4:], nil
+		if i := bytes.Index(r.rest, []byte("\r\n\r\n")); i >= 0 {
+			head, r.rest = string(r.rest[:i+2]), r.rest[i+4:]
+			return head, nil
 		}
-		if len(buf) > maxRequest {
-			return "", nil, errors.New("request head too long")
+		if len(r.rest) > maxRequest {
+			return "", errors.New("request head too long")
 		}
-		b, err := s.Recv(fd, 4096, 0)
-		if err != nil || len(b) == 0 {
-			return "", nil, err
+		n, err := r.s.RecvInto(r.fd, r.buf[:], 0)
+		if err != nil || n == 0 {
+			return "", err
 		}
-		buf = append(buf, b...)
+		if len(r.rest) == 0 {
+			r.rest = nil // its memory need not grow for ever
+		}
+		r.rest = append(r.rest, r.buf[:n]...)
 	}
 }
 
-func httpAnswer(s session, fd int, request []string, last bool) []byte {
-	status, body := "200 OK", fiveTupleText(s, fd)
+func httpAnswer(s session, page string, request []string, last bool) []byte {
+	status, body := "200 OK", page
 	switch {
 	case len(request) < 3 || !strings.HasPrefix(request[2], "HTTP/1."):
 		status, body = "400 Bad Request", "that is not an HTTP/1 request\n"

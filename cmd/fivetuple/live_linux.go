@@ -36,7 +36,8 @@ type live struct {
 	rec   *recorder        // nil without --record
 	gate  *gateway.Gateway // nil without --gateway
 
-	behind *behind // the program of exec --gateway; nil: none
+	behind  *behind     // the program of exec --gateway; nil: none
+	kernels liveKernels // for ss --linux
 
 	session    string    // its name for others: "ft0"
 	complaints io.Writer // standard error
@@ -85,6 +86,9 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 		return err
 	}
 	if err := l.askKernels(); err != nil {
+		return err
+	}
+	if err := l.openKernels(); err != nil {
 		return err
 	}
 	if err := l.observe(cmd); err != nil || l.gateway == nil {
@@ -258,5 +262,6 @@ func (l *live) close() error {
 	}
 	device = l.closeDevices()
 	l.diag.close()
+	l.kernels.close()
 	return errors.Join(l.out.close(sinks), device)
 }

@@ -181,27 +181,20 @@ const echoBuffer = 64 << 20
 // echoStream sends back what comes in. It receives while it cannot send: a
 // client may send much before it reads anything.
 func echoStream(s session, fd int) error {
-	if _, err := s.Fcntl(fd, sockapi.F_SETFL, sockapi.O_NONBLOCK); err != nil {
-		return err
-	}
 	var pending, all []byte // all is pending's memory
 	in := make([]byte, firstBuffer)
 	open := true
 	for open || len(pending) > 0 {
-		events := 0
-		if open && len(pending) < echoBuffer {
-			events |= sockapi.POLLIN
-		}
+		flags, readable := 0, true
 		if len(pending) > 0 {
-			events |= sockapi.POLLOUT
+			var err error
+			if readable, err = pollEcho(s, fd, open && len(pending) < echoBuffer); err != nil {
+				return err
+			}
+			flags = sockapi.MSG_DONTWAIT
 		}
-		fds := []sockapi.PollFD{{FD: fd, Events: events}}
-		if _, err := s.Poll(fds, -1); err != nil {
-			return err
-		}
-		ready := fds[0].Revents
-		if events&sockapi.POLLIN != 0 && ready&^sockapi.POLLOUT != 0 {
-			n, err := s.RecvInto(fd, in, 0)
+		if readable {
+			n, err := s.RecvInto(fd, in, flags)
 			if err != nil {
 				return err
 			}
@@ -216,7 +209,7 @@ func echoStream(s session, fd int) error {
 			}
 		}
 		if len(pending) > 0 { // what has just come mostly fits: no need to ask first
-			n, err := s.Send(fd, pending, sockapi.MSG_NOSIGNAL)
+			n, err := s.Send(fd, pending, sockapi.MSG_NOSIGNAL|sockapi.MSG_DONTWAIT)
 			if err != nil && !errors.Is(err, sockapi.EAGAIN) {
 				return err
 			}
@@ -224,6 +217,18 @@ func echoStream(s session, fd int) error {
 		}
 	}
 	return nil
+}
+
+// pollEcho waits until what is pending can be sent on, or more received if there is
+// room for it, and reports the latter.
+func pollEcho(s session, fd int, room bool) (readable bool, err error) {
+	events := sockapi.POLLOUT
+	if room {
+		events |= sockapi.POLLIN
+	}
+	fds := []sockapi.PollFD{{FD: fd, Events: events}}
+	_, err = s.Poll(fds, -1)
+	return room && fds[0].Revents&^sockapi.POLLOUT != 0, err
 }
 
 func discardStream(s session, fd int) error {

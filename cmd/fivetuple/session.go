@@ -35,6 +35,8 @@ type liveSession struct {
 	gate  gatewayView // nil: no gateway
 	// publications reads what the gateway is to publish.
 	publications func(specs []string) ([]gateway.Publication, error)
+	// kernels are asked by ss --linux; nil: there are none.
+	kernels kernels
 
 	answers sync.WaitGroup // commands that are being carried out
 }

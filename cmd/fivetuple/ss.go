@@ -15,6 +15,7 @@ import (
 func ssCommand() *cobra.Command {
 	var v view
 	var o ss.Options
+	var linux bool
 	cmd := &cobra.Command{
 		Use:   "ss [-tuwlaB46piomesOHrn] NAME|FILE.star [FILTER]",
 		Short: "show each host's sockets as ss(8) does, at any instant of a run",
@@ -26,15 +27,24 @@ shown. Raw and UDP sockets that receive from anybody are UNCONN, and shown with
 
 FILTER is as in ss(8): state WORD and exclude WORD, then an expression of src,
 dst, sport and dport with = != < > <= >=, and, or, not and parentheses.
+
+With --linux, for @NAME, each connection that crosses the session's device has
+two lines: the stack's end, and below it Linux's, in the namespace where the
+device is. An end that is missing is "none". The flags hold for both; a filter
+takes a connection if it takes either end.
 ` + exitStatuses,
 		Example: `  fivetuple ss handshake -tan
   fivetuple ss handshake -tanp --at 25ms --host server state established
-  fivetuple ss five-tuple -tan '( dport = :80 and src 10.0.0.0/24 )'`,
+  fivetuple ss five-tuple -tan '( dport = :80 and src 10.0.0.0/24 )'
+  fivetuple ss @ft0 -tnip --linux`,
 		Args: atLeast(1, "a scenario, a name from `fivetuple list` or a path to a .star file, then a filter"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q, err := o.Query(args[1:]...)
 			if err != nil {
 				return usageError{err}
+			}
+			if linux {
+				return writeBeside(cmd, &v, q, args[0])
 			}
 			return v.run(cmd, args[0], func(hosts []*sim.Host) error {
 				return writeSS(cmd, &v, q, hosts, args[1:])
@@ -45,6 +55,7 @@ dst, sport and dport with = != < > <= >=, and, or, not and parentheses.
 	o.Flags(cmd.Flags())
 	v.flags(cmd)
 	v.jsonFlag(cmd)
+	cmd.Flags().BoolVar(&linux, "linux", false, "beside each connection of a live session its other end, Linux's own")
 	return cmd
 }
 

@@ -20,7 +20,7 @@ import (
 // upFlags is what `fivetuple up` was asked for, as it was typed.
 type upFlags struct {
 	tun, tap, serve, files, scenario, name, duration, control, record string
-	device, offload, congestion, netem, user, netns                   string
+	device, offload, busyPoll, congestion, netem, user, netns         string
 	delay, loss, rate                                                 string
 	addrs, hostAddrs, also                                            []string
 	forward, inside                                                   bool // inside: the namespace is that of exec's program
@@ -104,6 +104,7 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.IntVar(&u.mtu, "mtu", tun.DefaultMTU, "largest packet in `bytes`")
 	f.StringVar(&u.device, "device", "auto", "how the device is driven: offload, raw or water; auto is the best that the\nkernel has, in this `mode`'s order")
 	f.StringVar(&u.offload, "offload", "auto", "exchange packets of up to 64 KiB with Linux, `on` or off; auto is on while\nnobody looks at packets or impairs them: with -q, and without a file of them")
+	f.StringVar(&u.busyPoll, "busy-poll", "0s", "ask the device for this `time` after each packet, before sleeping: quicker answers, for a busy\nprocessor; 50us is a good start")
 	f.StringVar(&u.congestion, "congestion", "cubic", "congestion control, cubic or `reno`")
 	f.StringVar(&u.serve, "serve", "", "built-in `services`, separated by commas")
 	f.StringVar(&u.files, "files", "", "serve this `directory` with Go's net/http, on port 80, or 8080 beside the http service")
@@ -181,6 +182,18 @@ func (u *upFlags) check() (c *upConfig, err error) {
 	return c, nil
 }
 
+// checkBusyPoll reads --busy-poll.
+func (c *upConfig) checkBusyPoll(text string) (err error) {
+	c.tun.BusyPoll, err = netem.ParseDuration(text)
+	switch {
+	case err != nil || c.tun.BusyPoll < 0 || c.tun.BusyPoll > tun.MaxBusyPoll:
+		return usagef("--busy-poll %q: a time from 0s to %v, as 50us", text, tun.MaxBusyPoll)
+	case c.tun.BusyPoll > 0 && c.tun.Mode == tun.Water:
+		return usagef("--busy-poll: a device of --device water always sleeps")
+	}
+	return nil
+}
+
 // checkDevice reads how the device is driven.
 func (c *upConfig) checkDevice(u *upFlags) error {
 	switch {
@@ -197,16 +210,16 @@ func (c *upConfig) checkDevice(u *upFlags) error {
 			return usagef("--device %q: there are auto, offload, raw and water", u.device)
 		}
 	}
+	if err := c.checkBusyPoll(u.busyPoll); err != nil {
+		return err
+	}
 	switch u.offload {
 	case "auto":
-		c.tun.Offload = !c.out.observed() && u.netem == "" && !c.tun.Ethernet // an impairment is about segments
+		c.tun.Offload = !c.out.observed() && u.netem == "" // an impairment is about segments
 	case "on":
 		c.tun.Offload = true
 		if c.tun.Mode == tun.Raw || c.tun.Mode == tun.Water {
 			return usagef("--offload on: a device of --device %s has none", u.device)
-		}
-		if c.tun.Ethernet {
-			return usagef("--offload on: a TAP device has none here; --tun makes a device that has")
 		}
 	case "off":
 	default:
@@ -289,7 +302,7 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	}
 	ctx, stop := context.WithCancelCause(cmd.Context())
 	ended := make(chan struct{})
-	s := &liveSession{world: l.world, stop: stop, end: ended, looks: c.diag.follow, peers: l.built.peers()}
+	s := &liveSession{world: l.world, stop: stop, end: ended, looks: c.diag.follow, peers: l.built.peers(), kernels: l.kernels}
 	if l.gate != nil {
 		s.gate, s.publications = l.gate, c.publications
 	}

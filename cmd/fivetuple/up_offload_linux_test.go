@@ -18,10 +18,13 @@ import (
 // upWith starts services without outputs, with these flags.
 func upWith(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := start(t, t.TempDir(), "fivetuple", append([]string{"up", "-q", "--tun", "ft0", "--serve", "echo"}, args...)...)
+	p := start(t, t.TempDir(), "fivetuple", append([]string{"up", "-q", "--serve", "echo"}, args...)...)
 	p.await("up: ")
 	return p
 }
+
+// devices are the two kinds, as flags.
+var devices = [][]string{{"--tun", "ft0"}, {"--tap", "ft0"}}
 
 var addrs4 = []string{"--addr", lab4 + "/24", "--host-addr", host4 + "/24"}
 var addrs6 = []string{"--addr", lab6 + "/64", "--host-addr", host6 + "/64"}
@@ -46,11 +49,15 @@ func TestUpIntegrity(t *testing.T) {
 		{"MTU 576, off", slices.Concat(addrs4, []string{"--offload", "off", "--mtu", "576"}), 4},
 		{"MTU 65520, on", slices.Concat(all, []string{"--offload", "on", "--mtu", "65520"}), 16},
 		{"MTU 65520, off", slices.Concat(all, []string{"--offload", "off", "--mtu", "65520"}), 16},
+		{"TAP, on", slices.Concat(all, []string{"--tap", "ft0", "--offload", "on"}), 64},
+		{"TAP, off", slices.Concat(all, []string{"--tap", "ft0", "--offload", "off"}), 16},
+		{"TAP, MTU 576, on", slices.Concat(addrs4, []string{"--tap", "ft0", "--offload", "on", "--mtu", "576"}), 16},
+		{"TAP, MTU 65520, on", slices.Concat(all, []string{"--tap", "ft0", "--offload", "on", "--mtu", "65520"}), 16},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := upWith(t, tt.args...)
 			echoHash(t, lab4, tt.mib<<20)
-			if len(tt.args) > len(all) {
+			if slices.Contains(tt.args, addrs6[1]) {
 				echoHash(t, lab6, tt.mib<<20)
 			}
 			p.stop()
@@ -87,9 +94,14 @@ func TestUpBadChecksum(t *testing.T) {
 	if !isLive(t) {
 		return
 	}
+	for _, device := range devices {
+		t.Run(device[0], func(t *testing.T) { testBadChecksum(t, device) })
+	}
+}
+
+func testBadChecksum(t *testing.T, device []string) {
 	dir := t.TempDir()
-	p := start(t, dir, "fivetuple", append([]string{"up", "-q", "--tun", "ft0", "--serve", "echo", "--offload", "on",
-		"--jsonl", "s.jsonl"}, addrs4...)...)
+	p := start(t, dir, "fivetuple", slices.Concat([]string{"up", "-q", "--serve", "echo", "--offload", "on", "--jsonl", "s.jsonl"}, device, addrs4)...)
 	p.await("up: ")
 	c := dial(t, "udp", lab4, "7")
 	defer c.Close()
@@ -98,12 +110,16 @@ func TestUpBadChecksum(t *testing.T) {
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
 	defer unix.Close(fd)
+	to := &unix.SockaddrLinklayer{Protocol: 8, Ifindex: link.Index} // 0x0800, swapped
+	if device[0] == "--tap" {
+		to.Halen = uint8(copy(to.Addr[:], []byte{2, 0, 0, 0, 1, 1})) // the stack's
+	}
 	for _, text := range []string{"bad", "good"} {
 		packet := datagram(c.LocalAddr().(*net.UDPAddr).Port, text)
 		if text == "bad" {
 			packet[len(packet)-1] ^= 1
 		}
-		require.NoError(t, unix.Sendto(fd, packet, 0, &unix.SockaddrLinklayer{Protocol: 8, Ifindex: link.Index})) // 0x0800, swapped
+		require.NoError(t, unix.Sendto(fd, packet, 0, to))
 	}
 	buf := make([]byte, 100)
 	n, err := c.Read(buf)
@@ -143,15 +159,21 @@ func onesSum(b []byte, sum int) uint16 {
 }
 
 // TestUpSuperPackets: recorded with offloads on, super-packets are in the
-// capture with complete checksums.
+// capture with complete checksums, and the recording replays.
 func TestUpSuperPackets(t *testing.T) {
 	if !isLive(t) {
 		return
 	}
 	requireTool(t, "tshark")
+	for _, device := range devices {
+		t.Run(device[0], func(t *testing.T) { testSuperPackets(t, device) })
+	}
+}
+
+func testSuperPackets(t *testing.T, device []string) {
 	dir := t.TempDir()
-	p := start(t, dir, "fivetuple", append([]string{"up", "-q", "--tun", "ft0", "--serve", "echo", "--offload", "on",
-		"--pcap", "s.pcapng"}, slices.Concat(addrs4, addrs6)...)...)
+	p := start(t, dir, "fivetuple", slices.Concat([]string{"up", "-q", "--serve", "echo", "--offload", "on",
+		"--pcap", "s.pcapng", "--record", "s.ft"}, device, addrs4, addrs6)...)
 	p.await("up: ")
 	echoHash(t, lab4, 4<<20)
 	echoHash(t, lab6, 4<<20)
@@ -165,6 +187,8 @@ func TestUpSuperPackets(t *testing.T) {
 	require.NotZero(t, count("tcp.len > 20000 && ipv6"))
 	require.Zero(t, count("tcp.checksum.status == Bad || ip.checksum.status == Bad"))
 	require.NotZero(t, count("tcp.checksum.status == Good"))
+	r := start(t, dir, "fivetuple", "replay", "s.ft", "--check")
+	require.Zero(t, r.wait(), r.stderr())
 }
 
 // TestUpDeviceFlags: what makes no sense is refused before anything is made.
@@ -192,8 +216,14 @@ func TestUpUDPSegments(t *testing.T) {
 	if !isLive(t) {
 		return
 	}
+	for _, device := range devices {
+		t.Run(device[0], func(t *testing.T) { testUDPSegments(t, device) })
+	}
+}
+
+func testUDPSegments(t *testing.T, device []string) {
 	for _, lab := range labs {
-		p := upWith(t, slices.Concat(addrs4, addrs6, []string{"--offload", "on"})...)
+		p := upWith(t, slices.Concat(addrs4, addrs6, device, []string{"--offload", "on"})...)
 		c := dial(t, "udp", lab.addr, "7").(*net.UDPConn)
 		raw, err := c.SyscallConn()
 		require.NoError(t, err)

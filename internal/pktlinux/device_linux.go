@@ -47,7 +47,7 @@ func (t *Target) enter() error {
 // openDevice makes the device, with packetdrill's addresses: the host's on a
 // network of 16 or 64 bits, the script's behind a gateway in it.
 func (t *Target) openDevice(set *packetdrill.Settings) error {
-	f, err := tun.OpenFile(deviceName)
+	f, err := tun.OpenFile(deviceName, nil)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"fivetuple/internal/ss"
 	"fivetuple/trace"
+	"fivetuple/trace/table"
 
 	"github.com/stretchr/testify/require"
 )
@@ -188,4 +189,38 @@ func FuzzFilter(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestSelectPairs: a connection is taken if either end is; an end that is missing
+// has its addresses, and the state of the other; ss's order.
+func TestSelectPairs(t *testing.T) {
+	server, client := socket("tcp", trace.CloseWait, "10.0.0.2:80", "10.0.0.1:5000"), socket("tcp", trace.FinWait2, "10.0.0.1:5000", "10.0.0.2:80")
+	waits, asks := socket("tcp", trace.TimeWait, "10.0.0.2:80", "10.0.0.1:5001"), socket("udp", trace.Established, "10.0.0.1:6000", "10.0.0.2:53")
+	listens := socket("tcp", trace.Listen, "0.0.0.0:80", "*")
+	all := []table.Pair{
+		{Host: "both", Socket: &server, Peer: "linux", PeerSocket: &client},
+		{Host: "lab alone", Socket: &waits, Peer: "linux"},
+		{Host: "linux alone", Peer: "linux", PeerSocket: &asks},
+		{Host: "listens", Socket: &listens},
+	}
+	for _, tc := range []struct{ args, want string }{
+		{"", "linux alone, both"},
+		{"-a", "linux alone, listens, both, lab alone"},
+		{"-t", "both"},
+		{"-l", "listens"},
+		{"state close-wait", "both"},
+		{"state fin-wait-2", "both"},
+		{"-a dport = :80", "both, lab alone"},
+		{"-a src 10.0.0.1 sport ge :5001", "linux alone, lab alone"},
+		{"-u src 10.0.0.2", "linux alone"},
+		{"state time-wait src 10.0.0.1", "lab alone"},
+	} {
+		q, err := ss.Parse(tc.args)
+		require.NoError(t, err)
+		var got []string
+		for _, p := range q.SelectPairs(all) {
+			got = append(got, p.Host)
+		}
+		require.Equal(t, tc.want, strings.Join(got, ", "), tc.args)
+	}
 }

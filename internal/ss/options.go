@@ -129,26 +129,39 @@ func defaultStates(proto string) states {
 // IPv4 before IPv6; listeners first. It keeps the order of equals.
 func (q *Query) Select(all []trace.Socket) []trace.Socket {
 	var out []trace.Socket
+	takes := q.taker()
+	for i := range all {
+		if takes(&all[i]) {
+			out = append(out, all[i])
+		}
+	}
+	slices.SortStableFunc(out, func(a, b trace.Socket) int { return compare(&a, &b) })
+	return out
+}
+
+// taker returns a function that reports whether a socket was asked for.
+func (q *Query) taker() func(*trace.Socket) bool {
 	mask, given := q.states()
 	protos := q.protocols()
-	for i := range all {
-		k := &all[i]
+	return func(k *trace.Socket) bool {
 		allowed := mask
 		if !given {
 			allowed = defaultStates(k.Proto)
 		}
 		switch {
 		case !visible(k), !slices.Contains(protos, k.Proto), allowed&stateOf(k) == 0:
+			return false
 		case (q.IPv4 || q.IPv6) && !(q.IPv4 && !k.V6 || q.IPv6 && k.V6):
-		case q.filter.matches(k):
-			out = append(out, *k)
+			return false
 		}
+		return q.filter.matches(k)
 	}
-	slices.SortStableFunc(out, func(a, b trace.Socket) int {
-		return cmp.Or(cmp.Compare(order(a.Proto), order(b.Proto)), compareBool(a.V6, b.V6),
-			compareBool(b.State == trace.Listen, a.State == trace.Listen))
-	})
-	return out
+}
+
+// compare has ss's order.
+func compare(a, b *trace.Socket) int {
+	return cmp.Or(cmp.Compare(order(a.Proto), order(b.Proto)), compareBool(a.V6, b.V6),
+		compareBool(b.State == trace.Listen, a.State == trace.Listen))
 }
 
 // visible reports whether ss can see a socket: not one without a port.
@@ -182,6 +195,11 @@ func (q *Query) Write(w io.Writer, all []trace.Socket, names func(netip.Addr) st
 	if q.Summary {
 		return table.Summary(w, all)
 	}
+	return table.View(w, q.Select(all), q.view(names))
+}
+
+// view is what the options say about the table.
+func (q *Query) view(names func(netip.Addr) string) table.ViewOptions {
 	mask, _ := q.states()
 	o := table.ViewOptions{
 		Header: !q.NoHeader, OneLine: q.OneLine,
@@ -191,5 +209,5 @@ func (q *Query) Write(w io.Writer, all []trace.Socket, names func(netip.Addr) st
 	if q.Resolve {
 		o.Host, o.Service = names, serviceName
 	}
-	return table.View(w, q.Select(all), o)
+	return o
 }

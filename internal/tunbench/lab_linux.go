@@ -99,7 +99,7 @@ func (l *lab) round(servers []*server, round int) bool {
 	for i := range servers {
 		s := servers[(round+i)%len(servers)] // nobody is always first
 		for _, m := range measurements {
-			if !contains(l.only, m.name) || s.kind.gateway && !m.gateway || s.failed(m.name) {
+			if !contains(l.only, m.name) || s.kind.gateway && !m.gateway || s.kind.short && m.bulk || s.failed(m.name) {
 				continue
 			}
 			if time.Since(l.begin) > l.limit {
@@ -116,7 +116,7 @@ func (l *lab) round(servers []*server, round int) bool {
 // measureIdle measures idle connections on a server of its own, which has no
 // memory of other measurements.
 func (l *lab) measureIdle(of *server) {
-	if of.kind.gateway || of.failed("") || time.Since(l.begin) > l.limit {
+	if of.kind.gateway || of.kind.short || of.failed("") || time.Since(l.begin) > l.limit {
 		return
 	}
 	s := l.launch(of.variant)

@@ -14,13 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// roleEnv tells a copy of this program what it is: lab or holder; without it it
+// roleEnv tells a copy of this program what it is: lab, holder or mirror; without it it
 // is the outer one.
 const roleEnv = "FIVETUPLE_TUNBENCH_ROLE"
 
 // options are the command line.
 type options struct {
 	binary, peers  string
+	profile        string
 	rounds, idle   int
 	bulk, short    time.Duration
 	limit          time.Duration
@@ -31,6 +32,7 @@ type options struct {
 func (o *options) define(f *flag.FlagSet) {
 	f.StringVar(&o.binary, "fivetuple", "bin/fivetuple", "the `command` to measure")
 	f.StringVar(&o.peers, "peers", "bin/peers", "`folder` into which the peers are built")
+	f.StringVar(&o.profile, "pgo", "off", "`profile` that guides the compiler for the peers that are built with fivetuple's gVisor, as make pgo writes it; off: none")
 	f.IntVar(&o.rounds, "rounds", 5, "how often everything is measured")
 	f.DurationVar(&o.bulk, "bulk", 700*time.Millisecond, "how long a bulk transfer takes")
 	f.DurationVar(&o.short, "short", 400*time.Millisecond, "how long each other measurement takes")
@@ -60,6 +62,8 @@ func (o *options) start() error {
 		return o.measure()
 	case "holder":
 		return hold()
+	case "mirror":
+		return mirror(os.Args[1])
 	}
 	if err := o.check(); err != nil {
 		return err

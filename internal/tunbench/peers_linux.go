@@ -35,8 +35,8 @@ const buildTime = 4 * time.Minute
 
 // supplies are the programs of each kind that needs some.
 var supplies = map[string][]supply{
-	"fdbased":   {{program: "peers", gocmd: []string{"build", "-C", "bench/peers", "-buildvcs=false", "-o", "OUT/peers", "."}}},
-	"wireguard": {{program: "peers", gocmd: []string{"build", "-C", "bench/peers", "-buildvcs=false", "-o", "OUT/peers", "."}}},
+	"fdbased":   {{program: "peers", gocmd: []string{"build", "-C", "bench/peers", "-buildvcs=false", "PGO", "-o", "OUT/peers", "."}}},
+	"wireguard": {{program: "peers", gocmd: []string{"build", "-C", "bench/peers", "-buildvcs=false", "PGO", "-o", "OUT/peers", "."}}},
 	"tun2socks": {{program: "tun2socks", gocmd: []string{"build", "-C", "bench/peers/tun2socks", "-buildvcs=false", "-o", "OUT/tun2socks", "github.com/xjasonlyu/tun2socks/v2"}}},
 	"gvisor-tap-vsock": {
 		{program: "gvproxy", gocmd: []string{"install", tapVsock + "gvproxy" + tapVsockVersion}},
@@ -121,7 +121,7 @@ func (o *options) get(ctx context.Context, s supply) (string, error) {
 	}
 	args := make([]string, len(s.gocmd))
 	for i, a := range s.gocmd {
-		args[i] = strings.Replace(a, "OUT", out, 1)
+		args[i] = strings.NewReplacer("OUT", out, "PGO", "-pgo="+o.profile).Replace(a)
 	}
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Env = append(environment(), "GOBIN="+out, "GOFLAGS=")
@@ -133,7 +133,7 @@ func (o *options) get(ctx context.Context, s supply) (string, error) {
 	if err != nil {
 		last := strings.TrimSpace(string(text))
 		last = strings.TrimSpace(last[strings.LastIndex(last, "\n")+1:])
-		return "", fmt.Errorf("%v: %s; remedy: let `go %s` work, which needs the repository's root and a module proxy", err, last, strings.Join(s.gocmd, " "))
+		return "", fmt.Errorf("%v: %s; remedy: let `go %s` work, which needs the repository's root and a module proxy", err, last, strings.Join(args, " "))
 	}
 	return filepath.Join(out, s.program), nil
 }
@@ -160,6 +160,11 @@ func versions(path string) string {
 			if d.Path == w.path {
 				found = append(found, w.name+" "+d.Version)
 			}
+		}
+	}
+	for _, s := range info.Settings {
+		if s.Key == "-pgo" && s.Value != "" {
+			found = append(found, "a profile that guided the compiler")
 		}
 	}
 	return filepath.Base(path) + " with " + strings.Join(found, ", ")

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -132,11 +133,22 @@ func (s *server) memory() (total int, err error) {
 // device is the name of the server's interface.
 func (s *server) device() string { return "bench" + strconv.Itoa(s.number) }
 
+// upDevices are the flags of `fivetuple up` for the device, which is named last.
+var upDevices = map[string][]string{
+	"offload":   {"--device", "offload", "--tun"},
+	"busy-poll": {"--device", "offload", "--busy-poll", "100us", "--tun"},
+	"raw":       {"--device", "raw", "--tun"},
+	"water":     {"--device", "water", "--tun"},
+	"tap":       {"--device", "offload", "--tap"},
+	"tap-off":   {"--device", "offload", "--offload", "off", "--tap"},
+}
+
 // launchUp starts `fivetuple up` in one of its modes.
 func (l *lab) launchUp(s *server, v variant) error {
-	return s.run(exec.Command(l.binary, "up", "-q", "--tun", s.device(), "--device", v.name, "--congestion", "reno",
+	device := append(slices.Clone(upDevices[v.name]), s.device())
+	return s.run(exec.Command(l.binary, append(append([]string{"up", "-q"}, device...), "--congestion", "reno",
 		"--addr", s.there[0].String(), "--addr", s.there[1].String(),
-		"--host-addr", s.here[0].String(), "--host-addr", s.here[1].String(), "--serve", "echo,discard,chargen,http"))
+		"--host-addr", s.here[0].String(), "--host-addr", s.here[1].String(), "--serve", "echo,discard,chargen,http")...))
 }
 
 // launchVeth starts the kernel's TCP, served by Go code like that of the

@@ -19,6 +19,7 @@ type kind struct {
 	name    string
 	gateway bool // it passes connections on to the kernel's TCP beside it; else it ends them itself
 	must    bool // the benchmark has failed if it could not be measured
+	short   bool // it has no streams: no bulk transfers, and nothing to hold idle connections in
 	launch  func(l *lab, s *server, v variant) error
 }
 
@@ -30,8 +31,12 @@ func init() {
 	kinds = []kind{
 		{name: "veth", must: true, launch: (*lab).launchVeth},
 		{name: "offload", must: true, launch: up},
+		{name: "busy-poll", launch: up},
+		{name: "mirror", short: true, launch: (*lab).launchMirror},
 		{name: "raw", launch: up},
 		{name: "water", launch: up},
+		{name: "tap", launch: up},
+		{name: "tap-off", launch: up},
 		{name: "fdbased", launch: (*lab).launchPeer},
 		{name: "wireguard", launch: (*lab).launchPeer},
 		{name: "gateway", gateway: true, must: true, launch: (*lab).launchGateway},
@@ -42,8 +47,8 @@ func init() {
 	}
 }
 
-// defaultVariants are all kinds at an MTU of 1500, and pasta at its own default.
-var defaultVariants = []string{"veth", "offload", "raw", "water", "fdbased", "wireguard",
+// defaultVariants are the kinds at an MTU of 1500 without those of a TAP device, and pasta at its own default.
+var defaultVariants = []string{"veth", "offload", "busy-poll", "mirror", "raw", "water", "fdbased", "wireguard",
 	"gateway", "tun2socks", "gvisor-tap-vsock", "slirp4netns", "pasta", "pasta-65520"}
 
 // parseVariant reads a name: that of a kind, or of a gateway with an MTU.
@@ -79,20 +84,21 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 type measurement struct {
 	name    string
 	gateway bool // of gateways too
+	bulk    bool // it needs streams
 	run     func(o *options, s *server) error
 }
 
 var measurements = []measurement{
-	{"in", true, func(o *options, s *server) error { return s.bulk("in", 1, s.to(9), send, o.bulk) }},
-	{"out", true, func(o *options, s *server) error { return s.bulk("out", 1, s.to(19), receive, o.bulk) }},
-	{"in4", false, func(o *options, s *server) error { return s.bulk("in4", 4, s.to(9), send, o.bulk) }},
-	{"out4", false, func(o *options, s *server) error { return s.bulk("out4", 4, s.to(19), receive, o.bulk) }},
-	{"in6", false, func(o *options, s *server) error { return s.bulk("in6", 1, s.to6(9), send, o.bulk) }},
-	{"out6", false, func(o *options, s *server) error { return s.bulk("out6", 1, s.to6(19), receive, o.bulk) }},
-	{"rtt", true, func(o *options, s *server) error { return s.roundTrips(o.short) }},
-	{"conn1", true, func(o *options, s *server) error { return s.connections("conn1", 1, o.short) }},
-	{"conn8", true, func(o *options, s *server) error { return s.connections("conn8", 8, o.short) }},
-	{"http", false, func(o *options, s *server) error { return s.requests(8, o.short) }},
+	{"in", true, true, func(o *options, s *server) error { return s.bulk("in", 1, s.to(9), send, o.bulk) }},
+	{"out", true, true, func(o *options, s *server) error { return s.bulk("out", 1, s.to(19), receive, o.bulk) }},
+	{"in4", false, true, func(o *options, s *server) error { return s.bulk("in4", 4, s.to(9), send, o.bulk) }},
+	{"out4", false, true, func(o *options, s *server) error { return s.bulk("out4", 4, s.to(19), receive, o.bulk) }},
+	{"in6", false, true, func(o *options, s *server) error { return s.bulk("in6", 1, s.to6(9), send, o.bulk) }},
+	{"out6", false, true, func(o *options, s *server) error { return s.bulk("out6", 1, s.to6(19), receive, o.bulk) }},
+	{"rtt", true, false, func(o *options, s *server) error { return s.roundTrips(o.short) }},
+	{"conn1", true, false, func(o *options, s *server) error { return s.connections("conn1", 1, o.short) }},
+	{"conn8", true, false, func(o *options, s *server) error { return s.connections("conn8", 8, o.short) }},
+	{"http", false, false, func(o *options, s *server) error { return s.requests(8, o.short) }},
 }
 
 // measurementNames are the names for -only.

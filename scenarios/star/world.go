@@ -290,10 +290,7 @@ func (r *runner) switchFn(_ *starlark.Thread, b *starlark.Builtin, args starlark
 		if !ok {
 			return nil, fmt.Errorf("switch %s: %s is not a host", name, a)
 		}
-		if h.real != nil {
-			return nil, fmt.Errorf("switch %s: %s is a real host in this run, and has point-to-point links alone", name, h.name)
-		}
-		if _, err := sw.Attach(h.h, sim.LinkConfig{MTU: mtu, AB: ab, BA: ba}); err != nil {
+		if _, err := sw.Attach(h.node(), sim.LinkConfig{MTU: mtu, AB: ab, BA: ba}); err != nil {
 			return nil, err
 		}
 	}

@@ -26,30 +26,38 @@ type ViewOptions struct {
 // View prints sockets byte for byte as ss(8) of iproute2 6.1 does when it does
 // not write to a terminal, but for blanks at the ends of lines.
 func View(w io.Writer, socks []trace.Socket, opt ViewOptions) error {
-	g := grid{{head: "Netid", hidden: !opt.Netid}, {head: "State", hidden: !opt.State, gap: " "},
+	g := opt.grid(false)
+	for i := range socks {
+		g.add(opt.cells("", &socks[i]))
+	}
+	return g.writeTo(w)
+}
+
+// grid is an empty table, with a column for the host if that is asked for.
+func (o *ViewOptions) grid(hosts bool) grid {
+	g := grid{{head: "Host", hidden: !hosts}, {head: "Netid", gap: " ", hidden: !o.Netid}, {head: "State", hidden: !o.State, gap: " "},
 		{head: "Recv-Q", gap: " ", least: 6}, {head: "Send-Q", gap: " ", least: 6}, {head: "Local Address:", gap: " ", right: true},
 		{head: "Port"}, {head: "Peer Address:", gap: " ", right: true}, {head: "Port"}, {head: "Process"}}
-	if opt.Header {
+	if o.Header {
 		for i := range g {
 			g[i].cells = append(g[i].cells, g[i].head)
 		}
 	}
-	for i := range socks {
-		k := &socks[i]
-		la, lp := opt.end(k, k.Local)
-		ra, rp := opt.end(k, k.Remote)
-		below := opt.below(k)
-		if sep := "\n\t"; below != "" || opt.Memory || opt.Info {
-			if opt.OneLine {
-				sep = ""
-			}
-			below = sep + below
+	return g
+}
+
+// cells is the row of a socket.
+func (o *ViewOptions) cells(host string, k *trace.Socket) []string {
+	la, lp := o.end(k, k.Local)
+	ra, rp := o.end(k, k.Remote)
+	below := o.below(k)
+	if sep := "\n\t"; below != "" || o.Memory || o.Info {
+		if o.OneLine {
+			sep = ""
 		}
-		for n, cell := range []string{netidOf(k), k.State.SS(), strconv.Itoa(k.RecvQ), strconv.Itoa(k.SendQ), la, lp, ra, rp, opt.beside(k) + below} {
-			g[n].cells = append(g[n].cells, cell)
-		}
+		below = sep + below
 	}
-	return g.writeTo(w)
+	return []string{host, netidOf(k), k.State.SS(), strconv.Itoa(k.RecvQ), strconv.Itoa(k.SendQ), la, lp, ra, rp, o.beside(k) + below}
 }
 
 // grid is ss's table: columns, each with what stands before it.
@@ -60,6 +68,12 @@ type grid []struct {
 	right  bool
 	hidden bool
 	cells  []string
+}
+
+func (g grid) add(cells []string) {
+	for n, cell := range cells {
+		g[n].cells = append(g[n].cells, cell)
+	}
 }
 
 func (g grid) writeTo(w io.Writer) error {

@@ -113,6 +113,11 @@ func Descriptors(w io.Writer, procs []ProcessFDs) error {
 
 type hostSocketJSON struct {
 	Host string `json:"host"`
+	detailJSON
+}
+
+// detailJSON is a socket with what ss shows on demand.
+type detailJSON struct {
 	socketJSON
 	Timer      *timerJSON `json:"timer,omitempty"`
 	Mem        *memJSON   `json:"skmem,omitempty"`
@@ -137,18 +142,25 @@ func HostsJSON(w io.Writer, hosts []HostSockets) error {
 	out := []hostSocketJSON{}
 	for _, h := range hosts {
 		for i := range h.Sockets {
-			k := &h.Sockets[i]
-			j := hostSocketJSON{Host: h.Host, socketJSON: socketOf(k), Congestion: k.Congestion}
-			if t := k.Timer; t.Kind != "" {
-				j.Timer = &timerJSON{t.Kind, int64(t.Left), t.Retrans}
-			}
-			if m := k.Mem; m != (trace.SocketMem{}) {
-				j.Mem = &memJSON{m.RcvAlloc, m.RcvBuf, m.SndBuf, m.Queued}
-			}
-			out = append(out, j)
+			out = append(out, hostSocketJSON{h.Host, *detailOf(&h.Sockets[i])})
 		}
 	}
 	return encode(w, out)
+}
+
+// detailOf is nil for no socket.
+func detailOf(k *trace.Socket) *detailJSON {
+	if k == nil {
+		return nil
+	}
+	j := &detailJSON{socketJSON: socketOf(k), Congestion: k.Congestion}
+	if t := k.Timer; t.Kind != "" {
+		j.Timer = &timerJSON{t.Kind, int64(t.Left), t.Retrans}
+	}
+	if m := k.Mem; m != (trace.SocketMem{}) {
+		j.Mem = &memJSON{m.RcvAlloc, m.RcvBuf, m.SndBuf, m.Queued}
+	}
+	return j
 }
 
 type portJSON struct {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 	"unsafe"
@@ -130,7 +131,7 @@ func TestKernelForgets(t *testing.T) {
 	c := open(t)
 	_, client, _ := pair(t, "tcp4", "127.0.0.1:0", "127.0.0.1")
 	nobody := trace.FiveTuple{Proto: "tcp", Local: netip.MustParseAddrPort("127.0.0.1:1"), Remote: netip.MustParseAddrPort("127.0.0.1:2")}
-	require.NoError(t, c.send(unix.NLM_F_REQUEST, unix.AF_INET, ^uint32(0), nobody, 0))
+	require.NoError(t, c.send(unix.NLM_F_REQUEST, question{family: unix.AF_INET, proto: unix.IPPROTO_TCP, states: ^uint32(0), tuple: nobody}))
 	_, ok, err := c.Connection(tupleOf(client))
 	require.NoError(t, err)
 	require.True(t, ok)
@@ -170,4 +171,104 @@ func BenchmarkConnection(b *testing.B) {
 			b.Fatal(ok, err)
 		}
 	}
+}
+
+// TestKernelList: a list has every socket once, however many datagrams it takes,
+// with what finds its owner; those of both protocols and families.
+func TestKernelList(t *testing.T) {
+	c := open(t)
+	want := make(map[trace.FiveTuple]bool)
+	for i := range 200 { // some 100 KB, in datagrams of at most 32 KiB
+		network, addr := "tcp4", "127.0.0.1"
+		if i%2 == 1 {
+			network, addr = "tcp6", "::1"
+		}
+		_, client, server := pair(t, network, net.JoinHostPort(addr, "0"), addr)
+		want[tupleOf(client)], want[tupleOf(server)] = true, true
+	}
+	_, client, server := pair(t, "tcp4", "127.0.0.1:0", "127.0.0.1")
+	_, err := client.Write([]byte("hello"))
+	require.NoError(t, err)
+	require.NoError(t, client.CloseWrite())
+	u, err := net.Dial("udp4", "127.0.0.1:9")
+	require.NoError(t, err)
+	defer u.Close()
+	bound, err := net.ListenPacket("udp6", "[::1]:0")
+	require.NoError(t, err)
+	defer bound.Close()
+
+	all, err := c.List("tcp")
+	require.NoError(t, err)
+	got := make(map[trace.FiveTuple]int)
+	for _, s := range all {
+		got[s.FiveTuple]++
+		switch s.FiveTuple {
+		case tupleOf(server):
+			require.Equal(t, trace.CloseWait, s.State)
+			require.Equal(t, 6, s.RecvQ, "five bytes, and the FIN takes one")
+			require.NotZero(t, s.Info.Cwnd)
+			require.NotZero(t, s.Mem.RcvBuf)
+			require.NotEmpty(t, s.Congestion)
+			require.Equal(t, inodeOf(t, server), s.Inode)
+		case tupleOf(client):
+			require.Equal(t, []bool{false, true}, []bool{s.RcvShut, s.SndShut})
+		}
+	}
+	for ft := range want {
+		require.Equal(t, 1, got[ft], "%v", ft)
+	}
+
+	all, err = c.List("udp")
+	require.NoError(t, err)
+	seen := make(map[netip.AddrPort]Listed)
+	for _, s := range all {
+		require.Equal(t, "udp", s.Proto)
+		seen[s.Local] = s
+	}
+	connected := seen[u.LocalAddr().(*net.UDPAddr).AddrPort()]
+	require.Equal(t, trace.Established, connected.State)
+	require.Equal(t, "127.0.0.1:9", connected.Remote.String())
+	require.Equal(t, inodeOf(t, u.(*net.UDPConn)), connected.Inode)
+	alone := seen[bound.LocalAddr().(*net.UDPAddr).AddrPort()]
+	require.Equal(t, trace.Closed, alone.State)
+	require.True(t, alone.V6)
+	require.False(t, alone.Remote.IsValid())
+
+	dual, _, accepted := pair(t, "tcp", "[::]:0", "127.0.0.1") // an AF_INET6 socket with IPv4
+	defer dual.Close()
+	only, err := c.List("tcp", netip.MustParseAddr("127.0.0.1"))
+	require.NoError(t, err)
+	found := false
+	for _, s := range only {
+		require.Equal(t, "127.0.0.1", s.Remote.Addr().String())
+		found = found || s.V6 && s.FiveTuple == tupleOf(accepted)
+	}
+	require.True(t, found)
+	require.GreaterOrEqual(t, len(only), 200, "half of them")
+	only, err = c.List("tcp", netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1"))
+	require.NoError(t, err)
+	require.Empty(t, only)
+	only, err = c.List("udp", netip.IPv6Unspecified())
+	require.NoError(t, err)
+	require.NotEmpty(t, only)
+	for _, s := range only {
+		require.False(t, s.Remote.IsValid())
+	}
+
+	_, err = c.List("sctp")
+	require.EqualError(t, err, "sock_diag: sockets of sctp cannot be listed")
+	_, ok, err := c.Connection(tupleOf(client))
+	require.NoError(t, err)
+	require.True(t, ok, "a list leaves nothing behind")
+}
+
+// inodeOf is the number of a socket in /proc/self/fd.
+func inodeOf(t *testing.T, c syscall.Conn) uint32 {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	require.NoError(t, err)
+	var st unix.Stat_t
+	require.NoError(t, raw.Control(func(fd uintptr) { err = unix.Fstat(int(fd), &st) }))
+	require.NoError(t, err)
+	return uint32(st.Ino)
 }

@@ -1,11 +1,12 @@
-// Package sockdiag asks the Linux kernel for its own view of a TCP connection:
-// sock_diag(7) over netlink.
+// Package sockdiag asks the Linux kernel for its own view of connections and
+// sockets: sock_diag(7) over netlink.
 //
-//	Conn   a socket in one network namespace, with a single exact-match request
-//	Parse  reads an answer: struct inet_diag_msg and struct tcp_info
+//	Conn             a socket in one network namespace
+//	Conn.Connection  a connection by its five-tuple: two system calls, however many sockets there are
+//	Conn.List        all TCP or UDP sockets of the namespace
+//	Parse            reads an answer: struct inet_diag_msg and struct tcp_info
 //
-// It asks for one connection at a time, by its five-tuple, which costs two system
-// calls however many sockets there are. Kernels differ in how much of tcp_info
+// Kernels differ in how much of tcp_info
 // they send: what is not there is zero. A Conn belongs to one goroutine.
 package sockdiag
 

@@ -84,7 +84,7 @@ func (c *Conn) get(ft trace.FiveTuple, device int) (trace.Socket, error) {
 	if ft.Local.Addr().Is6() {
 		family = unix.AF_INET6
 	}
-	if err := c.send(unix.NLM_F_REQUEST, family, ^uint32(0), ft, device); err != nil {
+	if err := c.send(unix.NLM_F_REQUEST, question{family: family, proto: unix.IPPROTO_TCP, want: wantInfo, states: ^uint32(0), tuple: ft, device: device}); err != nil {
 		return trace.Socket{}, err
 	}
 	body, kind, err := c.receive()
@@ -100,7 +100,7 @@ func (c *Conn) get(ft trace.FiveTuple, device int) (trace.Socket, error) {
 // probe asks for the connections in no state at all: the answer is that there are
 // none, or that nobody knows.
 func (c *Conn) probe() error {
-	if err := c.send(unix.NLM_F_REQUEST|unix.NLM_F_DUMP, unix.AF_INET, 0, trace.FiveTuple{}, 0); err != nil {
+	if err := c.send(unix.NLM_F_REQUEST|unix.NLM_F_DUMP, question{family: unix.AF_INET, proto: unix.IPPROTO_TCP}); err != nil {
 		return err
 	}
 	_, kind, err := c.receive()
@@ -110,26 +110,70 @@ func (c *Conn) probe() error {
 	return err
 }
 
+// question is what a struct inet_diag_req_v2 asks for.
+type question struct {
+	family, proto byte
+	want          byte   // attributes, each a bit: idiag_ext
+	states        uint32 // a bit for each
+	tuple         trace.FiveTuple
+	device        int
+	peer          netip.Addr // of a list: only sockets with this one
+}
+
+// wantInfo asks for a struct tcp_info.
+const wantInfo = 1 << (attrInfo - 1)
+
 // send sends a struct inet_diag_req_v2.
-func (c *Conn) send(flags uint16, family byte, states uint32, ft trace.FiveTuple, device int) error {
+func (c *Conn) send(flags uint16, q question) error {
 	const size = unix.NLMSG_HDRLEN + 56
 	c.seq++
 	native := binary.NativeEndian
-	b := native.AppendUint32(c.req[:0], size)
+	filter := appendPeer(nil, q.peer)
+	b := native.AppendUint32(c.req[:0], uint32(size+len(filter)))
 	b = native.AppendUint16(b, unix.SOCK_DIAG_BY_FAMILY)
 	b = native.AppendUint16(b, flags)
 	b = native.AppendUint32(b, c.seq)
 	b = native.AppendUint32(b, 0) // to the kernel
-	b = append(b, family, unix.IPPROTO_TCP, 1<<(attrInfo-1), 0)
-	b = native.AppendUint32(b, states)
-	b = binary.BigEndian.AppendUint16(b, ft.Local.Port())
-	b = binary.BigEndian.AppendUint16(b, ft.Remote.Port())
-	b = appendAddr(b, ft.Local.Addr())
-	b = appendAddr(b, ft.Remote.Addr())
-	b = native.AppendUint32(b, uint32(device))
+	b = append(b, q.family, q.proto, q.want, 0)
+	b = native.AppendUint32(b, q.states)
+	b = binary.BigEndian.AppendUint16(b, q.tuple.Local.Port())
+	b = binary.BigEndian.AppendUint16(b, q.tuple.Remote.Port())
+	b = appendAddr(b, q.tuple.Local.Addr())
+	b = appendAddr(b, q.tuple.Remote.Addr())
+	b = native.AppendUint32(b, uint32(q.device))
 	b = native.AppendUint64(b, ^uint64(0)) // INET_DIAG_NOCOOKIE
+	b = append(b, filter...)
 	c.req = b
 	return os.NewSyscallError("sendto", unix.Sendto(c.fd, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}))
+}
+
+// Of linux/inet_diag.h: an attribute with a program that the kernel runs for each
+// socket, and that program's instruction for the peer's address.
+const (
+	attrBytecode = 1 // INET_DIAG_REQ_BYTECODE
+	opPeer       = 8 // INET_DIAG_BC_D_COND
+)
+
+// appendPeer appends a program that takes sockets with one peer: a struct
+// inet_diag_bc_op with its struct inet_diag_hostcond. An IPv4 address is that of
+// AF_INET6 sockets, too. The zero address is any, and nothing is appended.
+func appendPeer(b []byte, peer netip.Addr) []byte {
+	if !peer.IsValid() {
+		return b
+	}
+	native := binary.NativeEndian
+	family, addr := byte(unix.AF_INET), peer.AsSlice()
+	if peer.Is6() {
+		family = unix.AF_INET6
+	}
+	op := uint16(4 + 8 + len(addr))
+	b = native.AppendUint16(b, attrHeader+op)
+	b = native.AppendUint16(b, attrBytecode)
+	b = append(b, opPeer, byte(op))  // if it matches, go on behind the end
+	b = native.AppendUint16(b, op+4) // else beyond, which refuses
+	b = append(b, family, byte(peer.BitLen()), 0, 0)
+	b = native.AppendUint32(b, ^uint32(0)) // any port
+	return append(b, addr...)
 }
 
 // appendAddr appends an address as a __be32[4]: an IPv4 one is the first.
