@@ -138,3 +138,20 @@ func TestReplayOfAnotherWorld(t *testing.T) {
 	_, err = w.Replay(t.Context(), r, d)
 	require.ErrorContains(t, err, "input 1: the replay has come to rest after 0 events, where the recording has 50")
 }
+
+// TestReplayOfAnotherTime: an event that the recorded run cannot have had before
+// an input is an error, and time does not go back.
+func TestReplayOfAnotherTime(t *testing.T) {
+	var file bytes.Buffer
+	rec, err := record.NewWriter(&file, record.Header{})
+	require.NoError(t, err)
+	require.NoError(t, rec.Input(record.Input{Now: 2 * time.Second, Command: []byte("delay 2ms")}))
+	require.NoError(t, rec.Input(record.Input{Ran: 1, Now: 3 * time.Second, Command: []byte("delay 2ms")}))
+	require.NoError(t, rec.Flush())
+	w, d := recorded(t, new(bytes.Buffer), false)
+	w.At(time.Second, func() {})
+	r, err := record.NewReader(&file)
+	require.NoError(t, err)
+	_, err = w.Replay(t.Context(), r, d)
+	require.EqualError(t, err, "input 1: the replay has an event at 1s, where the recording has none up to 2s: this is not what was recorded")
+}

@@ -173,6 +173,9 @@ func (p *Replayer) reach(ctx context.Context, n int, ran uint64, now time.Durati
 	if w.loop.ran > ran || w.loop.now > now {
 		return fmt.Errorf("input %d: the replay is at event %d, %v, where the recording is at event %d, %v: this is not what was recorded", n, w.loop.ran, w.loop.now, ran, now)
 	}
+	if next := w.loop.peek(); next != nil && next.at < now && !w.loop.late {
+		return fmt.Errorf("input %d: the replay has an event at %v, where the recording has none up to %v: this is not what was recorded", n, next.at, now)
+	}
 	w.loop.now = now
 	return nil
 }
