@@ -2,13 +2,13 @@ package gateway
 
 import "net/netip"
 
-// Config says what passes.
+// Config says what passes. As JSON it is in recordings.
 type Config struct {
 	// Map sends addresses elsewhere; the first that fits counts.
-	Map []Mapping
+	Map []Mapping `json:"map,omitempty"`
 	// MaxFlows is how many flows there may be at a time. Default
 	// [DefaultMaxFlows].
-	MaxFlows int
+	MaxFlows int `json:"flows,omitempty"`
 }
 
 // DefaultMaxFlows is as many flows as have ports on one address, about.

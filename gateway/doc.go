@@ -34,6 +34,13 @@
 // passed for a while (RFC 4787, section 4.3). ICMP echo goes through a ping
 // socket of the machine (icmp(7)).
 //
+// # Recordings
+//
+// All that a gateway learns of the machine are the answers to calls on its
+// sockets, and all of its decisions follow from them and from the world. So a
+// gateway of [NewRecorded] takes them down, and one of [NewReplayed] is given them
+// in the same order, and does the same without a socket, on every system.
+//
 // # Ownership
 //
 // Everything belongs to the world's goroutine, but [Gateway.Feed].

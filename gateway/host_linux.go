@@ -5,28 +5,87 @@ import (
 	"os"
 	"unsafe"
 
+	"fivetuple/sockapi"
+
 	"golang.org/x/sys/unix"
 )
 
-// This file has the machine's sockets: none of its calls waits.
-
-// hostSocket makes a socket that does not block.
-func hostSocket(to netip.Addr, typ, proto int) (int, error) {
-	family := unix.AF_INET
-	if to.Is6() {
-		family = unix.AF_INET6
+// New makes a gateway. The error is that of epoll.
+func New(cfg Config) (*Gateway, error) {
+	m, err := newMachine()
+	if err != nil {
+		return nil, err
 	}
-	return unix.Socket(family, typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, proto)
+	return newGateway(cfg, m), nil
 }
 
-// dial makes a socket and starts to connect it. It may return with the
-// connection pending.
-func dial(typ, proto int, to netip.AddrPort) (int, error) {
-	fd, err := hostSocket(to.Addr(), typ, proto)
+// NewRecorded makes a gateway whose recorder is told what the machine answers:
+// with it, [NewReplayed] makes one that does the same.
+func NewRecorded(cfg Config, to Recorder) (*Gateway, error) {
+	m, err := newMachine()
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
-	if typ == unix.SOCK_STREAM {
+	return newGateway(cfg, &recorded{host: m, to: to}), nil
+}
+
+// machine is this machine: its sockets, and an epoll instance that says which of
+// them are ready.
+type machine struct {
+	poll   int
+	events [128]unix.EpollEvent
+	found  int // of events
+	taken  [128]event
+}
+
+func newMachine() (*machine, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	return &machine{poll: fd}, nil
+}
+
+// errno is an error of the machine's as [host] has it.
+func errno(err error) error {
+	if e, ok := err.(unix.Errno); ok && e != 0 {
+		return sockapi.Errno(e)
+	}
+	return err
+}
+
+// socket makes a socket that does not block.
+func (m *machine) socket(v6 bool, proto uint8) (int, error) {
+	family, typ, p := unix.AF_INET, unix.SOCK_DGRAM, 0
+	if v6 {
+		family = unix.AF_INET6
+	}
+	switch proto {
+	case protoTCP:
+		typ = unix.SOCK_STREAM
+	case protoICMP, protoICMPv6:
+		p = int(proto)
+	}
+	return unix.Socket(family, typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, p)
+}
+
+// canPing implements [host].
+func (m *machine) canPing(proto uint8) bool {
+	fd, err := m.socket(proto == protoICMPv6, proto)
+	if err != nil {
+		return false
+	}
+	unix.Close(fd)
+	return true
+}
+
+// dial implements [host].
+func (m *machine) dial(proto uint8, to netip.AddrPort, num int32) (int, error) {
+	fd, err := m.socket(to.Addr().Is6(), proto)
+	if err != nil {
+		return -1, errno(err)
+	}
+	if proto == protoTCP {
 		// Data goes on as it comes; a peer that is gone is noticed after two
 		// hours, as RFC 5382, REQ-5 asks for.
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
@@ -36,11 +95,20 @@ func dial(typ, proto int, to netip.AddrPort) (int, error) {
 	for err == unix.EINTR {
 		err = unix.Connect(fd, sockaddr(to))
 	}
-	if err != nil && err != unix.EINPROGRESS && err != unix.EALREADY {
+	if err == nil || err == unix.EINPROGRESS || err == unix.EALREADY {
+		err = m.add(fd, num)
+	}
+	if err != nil {
 		unix.Close(fd)
-		return -1, err
+		return -1, errno(err)
 	}
 	return fd, nil
+}
+
+// add has events of a socket reported with a number.
+func (m *machine) add(fd int, num int32) error {
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: int32(fd), Pad: num}
+	return unix.EpollCtl(m.poll, unix.EPOLL_CTL_ADD, fd, &e)
 }
 
 func sockaddr(a netip.AddrPort) unix.Sockaddr {
@@ -50,8 +118,8 @@ func sockaddr(a netip.AddrPort) unix.Sockaddr {
 	return &unix.SockaddrInet6{Addr: a.Addr().As16(), Port: int(a.Port())}
 }
 
-// localName is a socket's own address: getsockname(2).
-func localName(fd int) netip.AddrPort {
+// name implements [host].
+func (m *machine) name(fd int) netip.AddrPort {
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
 		return netip.AddrPort{}
@@ -65,17 +133,17 @@ func localName(fd int) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// socketError takes a socket's pending error: SO_ERROR.
-func socketError(fd int) error {
+// failure implements [host].
+func (m *machine) failure(fd int) error {
 	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && n != 0 {
 		err = unix.Errno(n)
 	}
-	return err
+	return errno(err)
 }
 
-// pending reports whether a socket is still connecting.
-func pending(fd int) bool {
+// pending implements [host].
+func (m *machine) pending(fd int) bool {
 	_, err := unix.Getpeername(fd)
 	return err == unix.ENOTCONN
 }
@@ -83,63 +151,60 @@ func pending(fd int) bool {
 // read and write do not tell Go's scheduler that they are system calls: they do
 // not wait.
 
-func read(fd int, b []byte) (int, error) { return call(unix.SYS_READ, fd, b, 0) }
+func (m *machine) read(fd int, b []byte) (int, error) { return call(unix.SYS_READ, fd, b, 0) }
 
-func write(fd int, b []byte) (int, error) { return call(unix.SYS_SENDTO, fd, b, unix.MSG_NOSIGNAL) }
+func (m *machine) write(fd int, b []byte) (int, error) {
+	return call(unix.SYS_SENDTO, fd, b, unix.MSG_NOSIGNAL)
+}
 
 func call(trap uintptr, fd int, b []byte, flags uintptr) (int, error) {
 	for {
-		n, _, errno := unix.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
-		switch errno {
+		n, _, e := unix.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
+		switch e {
 		case 0:
 			return int(n), nil
 		case unix.EINTR:
 		default:
-			return -1, errno
+			return -1, sockapi.Errno(e)
 		}
 	}
 }
 
-// reset makes the close of a TCP socket send a RST.
-func reset(fd int) {
+func (m *machine) finish(fd int) error { return errno(unix.Shutdown(fd, unix.SHUT_WR)) }
+
+// reset implements [host].
+func (m *machine) reset(fd int) {
 	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 }
 
-// poller is an epoll instance: it says which of the machine's sockets are ready,
-// once for each change (EPOLLET).
-type poller struct {
-	fd     int
-	events [128]unix.EpollEvent
-	found  int
-}
+func (m *machine) close(fd int) { unix.Close(fd) }
+func (m *machine) shut()        { unix.Close(m.poll) }
+func (m *machine) pollFD() int  { return m.poll }
 
-func newPoller() (*poller, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
+// ready implements [host].
+func (m *machine) ready() bool {
+	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(m.poll), uintptr(unsafe.Pointer(&m.events[0])), uintptr(len(m.events)), 0, 0, 0)
+	m.found = 0
+	if e == 0 {
+		m.found = int(n)
 	}
-	return &poller{fd: fd}, nil
+	return m.found > 0
 }
 
-// add has events of a socket reported with a number.
-func (p *poller) add(fd int, num int32) error {
-	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: int32(fd), Pad: num}
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, &e))
-}
-
-// look finds what has happened.
-func (p *poller) look() bool {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.fd), uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), 0, 0, 0)
-	p.found = 0
-	if errno == 0 {
-		p.found = int(n)
+// take implements [host].
+func (m *machine) take() []event {
+	out := m.taken[:m.found]
+	for i := range out {
+		e := &m.events[i]
+		out[i] = event{e.Fd, e.Pad, e.Events}
 	}
-	return p.found > 0
+	m.found = 0
+	return out
 }
 
-// wait waits until look would find something, for at most ms milliseconds.
-func (p *poller) wait(ms int) bool {
-	fds := []unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}
+// wait implements [host].
+func (m *machine) wait(ms int) bool {
+	fds := []unix.PollFd{{Fd: int32(m.poll), Events: unix.POLLIN}}
 	n, err := unix.Poll(fds, ms)
 	return err == nil && n > 0
 }

@@ -66,7 +66,13 @@ func prefixes(list ...string) (out []netip.Prefix) {
 
 func newLab(t *testing.T, cfg gateway.Config) *lab {
 	t.Helper()
-	l := &lab{t: t, w: sim.New(sim.Config{})}
+	return newLabIn(t, sim.New(sim.Config{}), cfg, gateway.New)
+}
+
+// newLabIn is newLab in a world that exists, with a gateway that open makes.
+func newLabIn(t *testing.T, w *sim.World, cfg gateway.Config, open func(gateway.Config) (*gateway.Gateway, error)) *lab {
+	t.Helper()
+	l := &lab{t: t, w: w}
 	t.Cleanup(l.w.Close)
 	l.w.Bus().Attach(&l.events)
 	var err error
@@ -84,7 +90,7 @@ func newLab(t *testing.T, cfg gateway.Config) *lab {
 		require.NoError(t, err)
 		cfg.Map = append(cfg.Map, m)
 	}
-	l.gate, err = gateway.New(cfg)
+	l.gate, err = open(cfg)
 	require.NoError(t, err)
 	t.Cleanup(l.gate.Close)
 	for _, i := range l.host.Stack().Interfaces() {
@@ -92,6 +98,7 @@ func newLab(t *testing.T, cfg gateway.Config) *lab {
 			require.NoError(t, l.gate.Attach(i))
 		}
 	}
+	l.w.Attend(l.gate)
 	l.host.SpawnConfig(sim.SpawnConfig{Name: "gateway", Daemon: true}, l.gate.Serve)
 	return l
 }
@@ -104,7 +111,7 @@ func (l *lab) run() {
 	fed := make(chan struct{})
 	go func() {
 		defer close(fed)
-		l.gate.Feed(ctx, l.w.Post)
+		l.gate.Feed(ctx, l.w.Ask)
 	}()
 	err := l.w.RunPaced(l.t.Context(), sim.UntilQuiet)
 	cancel()

@@ -10,9 +10,9 @@ import (
 // way to the machine's loopback addresses, which are closed otherwise.
 type Mapping struct {
 	// Inside is the address that programs use. Port 0 means all ports.
-	Inside netip.AddrPort
+	Inside netip.AddrPort `json:"inside"`
 	// Outside is what the gateway connects to. Port 0 keeps the port.
-	Outside netip.AddrPort
+	Outside netip.AddrPort `json:"outside"`
 }
 
 // ParseMapping reads "10.77.0.3=127.0.0.1" or "10.77.0.3:53=127.0.0.53:53".

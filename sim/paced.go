@@ -40,6 +40,8 @@ type input struct {
 	command []byte         // what f carries out
 	call    sockapi.Posted // by code outside of the world,
 	net     int            // which has this one of World.nets
+	ask     chan struct{}  // closed once the source was asked
+	take    bool           // from the source
 }
 
 func (w *World) post(cancel <-chan struct{}, in input) bool {
@@ -58,19 +60,6 @@ func (w *World) rouse() {
 		w.port.Wake()
 	}
 }
-
-// Source is where more than packets comes from: sockets of the machine.
-type Source interface {
-	// Ready reports, without waiting, whether something has happened. The world
-	// asks whenever it reads its port, whose Receive has to end for it.
-	Ready() bool
-	// Take lets what has happened enter the world: it makes threads ready.
-	Take()
-}
-
-// Attend makes the world ask a source, besides its port. Who has a source
-// beside a world without a port posts what happens.
-func (w *World) Attend(s Source) { w.source = s }
 
 // outside implements [sockapi.Outside] for one of World.nets.
 type outside struct {
@@ -207,8 +196,13 @@ func (w *World) readPort(start time.Time, timeout time.Duration) {
 	if err != nil {
 		w.Fail(err)
 	}
+	w.askSource(start)
+}
+
+// askSource takes what has happened at the source.
+func (w *World) askSource(start time.Time) {
 	if w.source != nil && w.source.Ready() {
-		w.enter(start, input{f: w.source.Take})
+		w.enter(start, input{take: true})
 	}
 }
 
@@ -267,6 +261,10 @@ func (w *World) enter(start time.Time, in input) {
 	case in.look: // it must leave no mark, on the clock neither
 		in.f()
 		return
+	case in.ask != nil:
+		w.askSource(start)
+		close(in.ask)
+		return
 	case in.call != nil && w.ended: // nobody waits for it, and its buffers are somebody else's
 		return
 	}
@@ -300,6 +298,8 @@ func (w *World) admit(in input) {
 	switch {
 	case in.call != nil:
 		in.call.Admit()
+	case in.take:
+		w.source.Take()
 	case in.f == nil:
 		w.lines[in.line].arrive(in.packets)
 	default:

@@ -68,6 +68,8 @@ func (w *World) note(in *input) {
 		}
 	case in.packet != nil:
 		r.Packets = []record.Packet{{Data: in.packet}}
+	case in.take:
+		r.Taken = true
 	case in.command == nil:
 		w.Fail(errors.New("a function that was posted into the world cannot be recorded: World.Command can, and calls of a Host.Net"))
 		return

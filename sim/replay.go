@@ -20,6 +20,9 @@ type Replayer struct {
 	in   *record.Input
 	end  *record.End
 	err  error
+
+	asked  bool  // the machine's answers are part of the recording
+	misfit error // what was asked is not what was recorded
 }
 
 // Replayer makes this world run a recording: the world must have been built as
@@ -78,23 +81,26 @@ func (p *Replayer) advance(ctx context.Context) (pause bool, err error) {
 	}
 	w.resumeReady()
 	for {
-		if !p.read {
-			p.in, p.end, p.err = nextInput(p.r, p.devs)
-			p.read = true
-		}
+		p.peek()
 		switch {
+		case p.misfit != nil:
+			p.err = p.unfit(p.n)
+			return false, p.err
 		case p.err != nil:
 			return false, p.err
 		case p.end != nil:
-			p.err = w.reach(ctx, p.n, p.end.Ran, p.end.Now)
+			p.err = p.reach(ctx, p.n, p.end.Ran, p.end.Now)
 			return false, p.err
 		}
 		now, n := p.in, p.n
-		p.n++
-		p.in, p.end, p.err = nextInput(p.r, p.devs) // what is lost on the way has to be known before
-		if err := w.reach(ctx, n, now.Ran, now.Now); err != nil {
+		if err := p.reach(ctx, n, now.Ran, now.Now); err != nil {
 			p.err = err
 			return false, err
+		}
+		p.n++
+		p.in, p.end, p.err = nextInput(p.r, p.devs)
+		if p.cutOff() {
+			return false, p.err
 		}
 		if now.Pause != 0 {
 			if now.Pause == record.PausedForGood {
@@ -109,6 +115,17 @@ func (p *Replayer) advance(ctx context.Context) (pause bool, err error) {
 		}
 	}
 }
+
+// peek reads what comes next.
+func (p *Replayer) peek() {
+	if !p.read {
+		p.in, p.end, p.err = nextInput(p.r, p.devs)
+		p.read = true
+	}
+}
+
+// unfit is the error of what was asked before input n.
+func (p *Replayer) unfit(n int) error { return fmt.Errorf("input %d: before it, %w", n, p.misfit) }
 
 // nextInput reads the next input that comes from outside, or the end. What a
 // device is going to refuse before that is remembered.
@@ -140,13 +157,17 @@ func (d *Device) refused() (n int, why error) {
 }
 
 // reach runs the events before an input.
-func (w *World) reach(ctx context.Context, n int, ran uint64, now time.Duration) error {
+func (p *Replayer) reach(ctx context.Context, n int, ran uint64, now time.Duration) error {
+	w := p.w
 	for w.loop.ran < ran {
 		if w.loop.ran&0xfff == 0 && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		if !w.Step() {
 			return fmt.Errorf("input %d: the replay has come to rest after %d events, where the recording has %d: this is not what was recorded", n, w.loop.ran, ran)
+		}
+		if p.misfit != nil {
+			return p.unfit(n)
 		}
 	}
 	if w.loop.ran > ran || w.loop.now > now {
@@ -160,6 +181,10 @@ func (w *World) reach(ctx context.Context, n int, ran uint64, now time.Duration)
 func (w *World) replayInput(devs []*Device, r *record.Input) error {
 	in := input{command: r.Command, any: true}
 	switch {
+	case r.Taken && w.source == nil:
+		return errors.New("something has happened to sockets of the machine, and nobody here has any: this is not what was recorded")
+	case r.Taken:
+		in = input{take: true}
 	case r.Seen != nil:
 		return w.replaySeen(devs[r.Line], r.Seen)
 	case r.Call != nil:

@@ -26,6 +26,7 @@ const (
 	EEXIST          Errno = 17
 	ENODEV          Errno = 19
 	EINVAL          Errno = 22
+	ENFILE          Errno = 23
 	EMFILE          Errno = 24
 	ENOTTY          Errno = 25
 	EFBIG           Errno = 27
@@ -70,7 +71,7 @@ var errnos = map[Errno][2]string{
 	EBADF: {"EBADF", "bad file descriptor"}, EAGAIN: {"EAGAIN", "resource temporarily unavailable"},
 	ENOMEM: {"ENOMEM", "cannot allocate memory"}, EACCES: {"EACCES", "permission denied"},
 	EFAULT: {"EFAULT", "bad address"}, EEXIST: {"EEXIST", "file exists"}, EINVAL: {"EINVAL", "invalid argument"},
-	EMFILE: {"EMFILE", "too many open files"}, ENOTTY: {"ENOTTY", "inappropriate ioctl for device"},
+	ENFILE: {"ENFILE", "too many open files in system"}, EMFILE: {"EMFILE", "too many open files"}, ENOTTY: {"ENOTTY", "inappropriate ioctl for device"},
 	EFBIG: {"EFBIG", "file too large"}, ESPIPE: {"ESPIPE", "illegal seek"},
 	EPIPE: {"EPIPE", "broken pipe"}, EDOM: {"EDOM", "numerical argument out of domain"},
 	ERANGE: {"ERANGE", "numerical result out of range"}, ENOSYS: {"ENOSYS", "function not implemented"},

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"fivetuple/gateway"
+	"fivetuple/sim"
 
 	"github.com/spf13/cobra"
 )
@@ -16,6 +17,22 @@ import (
 type gatewayView interface {
 	Counts() gateway.Counts
 	Flows() []gateway.Flow
+}
+
+// serveGateway makes a gateway of the host: a process there, and the world's
+// source.
+func serveGateway(w *sim.World, h *sim.Host, g *gateway.Gateway) error {
+	for _, i := range h.Stack().Interfaces() {
+		if i.Name() == "lo" {
+			continue
+		}
+		if err := g.Attach(i); err != nil {
+			return err
+		}
+	}
+	w.Attend(g)
+	h.SpawnConfig(sim.SpawnConfig{Name: "gateway", Daemon: true}, g.Serve)
+	return nil
 }
 
 // gatewayCounts is a gateway's line of `stats` and of the summary.

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"fivetuple/gateway"
-	"fivetuple/sim"
 	"fivetuple/tun"
 
 	"github.com/spf13/pflag"
@@ -55,23 +54,17 @@ func (g *gatewayFlags) config(own []netip.Prefix) (*gateway.Config, error) {
 // none.
 var gatewayAddrs, gatewayHostAddrs = []string{"10.77.0.2/24", "fd77::2/64"}, []string{"10.77.0.1/24", "fd77::1/64"}
 
-// startGateway makes a gateway of the host: a process there.
-func startGateway(cfg gateway.Config, h *sim.Host) (*gateway.Gateway, error) {
-	g, err := gateway.New(cfg)
+// startGateway makes the gateway of --gateway.
+func (l *live) startGateway() (err error) {
+	if l.rec != nil {
+		l.gate, err = gateway.NewRecorded(*l.gateway, l.world)
+	} else {
+		l.gate, err = gateway.New(*l.gateway)
+	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for _, i := range h.Stack().Interfaces() {
-		if i.Name() == "lo" {
-			continue
-		}
-		if err := g.Attach(i); err != nil {
-			g.Close()
-			return nil, err
-		}
-	}
-	h.SpawnConfig(sim.SpawnConfig{Name: "gateway", Daemon: true}, g.Serve)
-	return g, nil
+	return serveGateway(l.world, l.host, l.gate)
 }
 
 // attendGateway makes the world hear of the gateway's sockets: through the
@@ -82,10 +75,9 @@ func (l *live) attendGateway(ctx context.Context) {
 	}
 	if d, ok := l.tun.(interface{ AlsoAwait(fd int) }); ok && l.built.Port {
 		d.AlsoAwait(l.gate.FD())
-		l.world.Attend(l.gate)
 		return
 	}
-	go l.gate.Feed(ctx, l.world.Post)
+	go l.gate.Feed(ctx, l.world.Ask)
 }
 
 // defaultRoutes are the routes of a device behind which everything is.
@@ -130,11 +122,8 @@ func (c *upConfig) checkGateway(u *upFlags) (err error) {
 	if c.gateway, err = u.gateway.config(c.addrs); err != nil || c.gateway == nil {
 		return err
 	}
-	switch {
-	case u.netns == "":
+	if u.netns == "" {
 		return usagef("--gateway needs --netns NAME, the network namespace whose programs it serves: `ip netns add NAME` makes one. In the machine's own, the gateway's sockets would come back to it")
-	case u.record != "":
-		return usagef("--record cannot go with --gateway yet: what comes from the machine's sockets is not recorded")
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 	}
 	l.built = liveConfig{Host: l.name, Addrs: l.addrs, HostAddrs: l.hostAddrs, Device: l.tun.Name(), MTU: l.tun.MTU(),
 		Port: dc.Port != nil, Offload: l.tun.Offloads(), Ethernet: l.tun.Ethernet(), Congestion: l.congestion,
-		Out: l.netemOut, In: l.netemIn, Gateway: l.gateway != nil, Forward: l.forward,
+		Out: l.netemOut, In: l.netemIn, Gateway: l.gateway, Forward: l.forward,
 		Files: l.files != "", Script: sourceOf(l.script)}
 	for i, a := range l.upConfig.also {
 		l.built.Also = append(l.built.Also, liveDevice{Device: l.devs[i+1].Name(), Peer: peerName(a.netns), Addrs: a.addrs,
@@ -90,8 +90,7 @@ func (l *live) setUp(cmd *cobra.Command) (err error) {
 	if err := l.observe(cmd); err != nil || l.gateway == nil {
 		return err
 	}
-	l.gate, err = startGateway(*l.gateway, l.host)
-	return err
+	return l.startGateway()
 }
 
 // beginRecording makes the file of --record.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"fivetuple/gateway"
 	"fivetuple/sim"
 	"fivetuple/sim/netem"
 	"fivetuple/stack"
@@ -33,7 +34,8 @@ type liveConfig struct {
 	In         string         `json:"in,omitempty"`    // and towards the stack
 	Files      bool           `json:"files,omitempty"` // net/http is here, whose calls are recorded
 	Script     *source        `json:"script,omitempty"`
-	Gateway    bool           `json:"-"` // it cannot be recorded
+	// Gateway is that of --gateway, whose machine answers in the recording.
+	Gateway *gateway.Config `json:"gateway,omitempty"`
 }
 
 // build makes the world's one host and its devices. The outside of the devices is
@@ -43,7 +45,7 @@ func (c *liveConfig) build(w *sim.World, dc sim.DeviceConfig) (*sim.Host, []*sim
 	for _, a := range c.Also {
 		addrs = append(addrs, a.Addrs...)
 	}
-	h, err := w.AddHost(sim.HostConfig{Name: c.Host, Addrs: addrs, Forwarding: c.Forward, Gateway: c.Gateway, TCP: stack.TCPConfig{Congestion: c.Congestion}})
+	h, err := w.AddHost(sim.HostConfig{Name: c.Host, Addrs: addrs, Forwarding: c.Forward, Gateway: c.Gateway != nil, TCP: stack.TCPConfig{Congestion: c.Congestion}})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"fivetuple/gateway"
 	"fivetuple/scenarios/star"
 	"fivetuple/sim"
 	"fivetuple/sim/record"
@@ -41,8 +42,9 @@ func replayCommand() *cobra.Command {
 		Long: `Run a recording of ` + "`fivetuple up --record` or `fivetuple run --record`" + ` again, in
 virtual time, with all outputs. Of a live session the same packets arrive, and the
 same calls of other goroutines are made, at the same instants of the world, and
-everything that followed from them follows again. A scenario is in its recording.
-It needs no root, no device, no directory of files and no script.
+everything that followed from them follows again. A gateway hears what its sockets
+were told then. A scenario is in its recording. It needs no root, no device, no
+network, no directory of files and no script.
 
 The trace is compared with the recorded run's: they are the same to the byte, or
 the status is 1, and the first event that differs is shown. A recording whose run
@@ -168,6 +170,12 @@ func (p *playback) runLive(w *sim.World, c *liveConfig) (*record.End, error) {
 	if err != nil {
 		return nil, err
 	}
+	r := w.Replayer(p.r, devs...)
+	if c.Gateway != nil {
+		if err := serveGateway(w, h, gateway.NewReplayed(*c.Gateway, r)); err != nil {
+			return nil, usageError{fmt.Errorf("%s: %w", p.path, err)}
+		}
+	}
 	if err := c.serve(w, h); err != nil {
 		return nil, usageError{fmt.Errorf("%s: %w", p.path, err)}
 	}
@@ -176,7 +184,7 @@ func (p *playback) runLive(w *sim.World, c *liveConfig) (*record.End, error) {
 	} else {
 		w.At(0, func() {}) // `up` says then that it is ready
 	}
-	end, err := p.inputs(w, h, devs, script)
+	end, err := p.inputs(w, h, r, script)
 	w.Bus().Detach(p.dig)
 	if err == nil {
 		w.Hangup() // as `up` does at its end
@@ -207,13 +215,22 @@ func (p *playback) observe(w *sim.World, title, claim string, peers []ladder.Hos
 
 // inputs lets the inputs in, under the scenario if there is one. What ended the
 // scenario is how the recorded run ended: its error is in the recording.
-func (p *playback) inputs(w *sim.World, h *sim.Host, devs []*sim.Device, script *star.Scenario) (*record.End, error) {
-	r := w.Replayer(p.r, devs...)
+func (p *playback) inputs(w *sim.World, h *sim.Host, r *sim.Replayer, script *star.Scenario) (*record.End, error) {
 	if script != nil {
 		s := scripted{world: w, host: h, pace: func(ctx context.Context, _ sim.Limit) error { return r.Run(ctx) }}
 		_, _ = script.Run(p.cmd.Context(), star.Config{Seed: w.Seed(), World: w, Run: s.run, Print: p.print})
 	}
-	return r.End(p.cmd.Context())
+	end, err := r.End(p.cmd.Context())
+	_, corrupt := errors.AsType[*record.CorruptError](err)
+	if err == nil || corrupt || errors.Is(err, record.ErrCut) || p.cmd.Context().Err() != nil {
+		return end, err
+	}
+	err = fmt.Errorf("%s: %w", p.path, err)
+	if flushErr := p.dig.Flush(); flushErr != nil {
+		return nil, errors.Join(err, flushErr)
+	}
+	p.same.readOn() // what differs first is why
+	return nil, err
 }
 
 // judge says what came of a replay: got is its digest, err what went wrong.
@@ -225,7 +242,10 @@ func (p *playback) judge(got record.End, end *record.End, err error) error {
 	case errors.As(err, &corrupt):
 		return usageError{fmt.Errorf("%s: %w", p.path, err)}
 	case p.same.first != nil:
-		return fmt.Errorf("%s: the trace differs, after %d events that are the same; the next one is here\n  %s", p.path, p.same.n, p.same.first)
+		if errors.Is(err, record.ErrCut) {
+			err = nil
+		}
+		return errors.Join(fmt.Errorf("%s: the trace differs, after %d events that are the same; the next one is here\n  %s", p.path, p.same.n, p.same.first), err)
 	case errors.Is(err, record.ErrCut):
 		fmt.Fprintf(w, "replay: %s: %d events up to %s, of which %d could be compared and are the same; %v\n", p.path, got.Events, got.Now.Round(time.Millisecond), p.same.n, record.ErrCut)
 		return nil

@@ -115,7 +115,7 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.StringVar(&u.loss, "loss", "", "the same as --netem \"loss `PERCENT`\", as 1%")
 	f.StringVar(&u.rate, "rate", "", "the same as --netem \"rate `RATE`\", as 10mbit")
 	f.StringVar(&u.user, "user", "", "become this `user`, a name or a number, when device and files are open")
-	f.StringVar(&u.record, "record", "", "write all inputs to this `file`, for fivetuple replay: what --files sends is in it")
+	f.StringVar(&u.record, "record", "", "write all inputs to this `file`, for fivetuple replay: what --files sends and what\n--gateway receives from outside is in it")
 	f.StringVar(&u.control, "control", "", "`name` of the session, for ss @NAME, trace @NAME and so on (that of the device), or a path")
 	f.StringVar(&u.name, "host", "lab", "`name` of the host in the trace")
 	f.Uint64Var(&u.seed, "seed", 1, "decides every random choice of the stack")

@@ -31,7 +31,10 @@ type Reader struct {
 	Header Header
 	// Sums are the checksums of events that Next has come across, 4 bytes each.
 	// Whoever uses them takes them from the front.
-	Sums  []byte
+	Sums []byte
+
+	answers []byte // that Next has come across, as Writer.Answer has written them
+
 	r     *bufio.Reader
 	n     uint32
 	at    int64
@@ -92,8 +95,8 @@ func (r *Reader) record() (kind byte, body []byte, err error) {
 	return record[0], record[1:], nil
 }
 
-// whole reads the next record but checksums, together with the parts of its body
-// that come before it.
+// whole reads the next record but checksums and answers, together with the parts of
+// its body that come before it.
 func (r *Reader) whole() (kind byte, body []byte, err error) {
 	var parts []byte
 	for {
@@ -104,6 +107,9 @@ func (r *Reader) whole() (kind byte, body []byte, err error) {
 			continue
 		case err == nil && kind == kindSums:
 			r.Sums = append(r.Sums, body...)
+			continue
+		case err == nil && kind == kindAnswers:
+			r.answers = append(r.answers, body...)
 			continue
 		}
 		break
@@ -156,6 +162,8 @@ func (r *Reader) Next() (*Input, *End, error) {
 	case kindCall:
 		in.Net = int(f.uvarint())
 		in.Call = f.b
+	case kindTaken:
+		in.Taken = true
 	case kindPause:
 		in.Pause = int(f.uvarint())
 	case kindLost:
@@ -178,6 +186,19 @@ func (r *Reader) Next() (*Input, *End, error) {
 		return nil, nil, &CorruptError{int(r.n) - 1, start, fmt.Sprintf("a record of kind %q cannot be read", kind)}
 	}
 	return in, nil, nil
+}
+
+// Answer returns the next question that was asked before the input that Next has
+// returned last, and its answer. They are valid until Next is called. ok is false
+// if there is none, or no more that can be read.
+func (r *Reader) Answer() (question, answer []byte, ok bool) {
+	if len(r.answers) == 0 {
+		return nil, nil, false
+	}
+	f := fields{b: r.answers}
+	question, answer = f.bytes(), f.bytes()
+	r.answers = f.b
+	return question, answer, !f.bad
 }
 
 // fields takes a body apart.

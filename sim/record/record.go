@@ -40,6 +40,8 @@ const (
 	kindLost    = 'L'
 	kindSeen    = 'S'
 	kindCall    = 'O' // of code outside of the world
+	kindTaken   = 'T' // what had happened at the world's source
+	kindAnswers = 'A'
 	kindPause   = 'R'
 	kindSums    = 'X'
 	kindMore    = 'M' // the beginning of the next record's body, which is too long for one
@@ -61,7 +63,7 @@ type Header struct {
 }
 
 // Input is what came from outside of the world at one instant: packets, a
-// command, a posted call, or what was seen there.
+// command, a posted call, what was seen there, or that something had happened.
 type Input struct {
 	// Ran is how many events the loop had run before it, Now the world's time
 	// at which it was let in: together they place it exactly.
@@ -85,6 +87,9 @@ type Input struct {
 	// 0 in the order in which they were made.
 	Call []byte
 	Net  int
+	// Taken: the world took what had happened to the machine's sockets. What that
+	// was is an answer.
+	Taken bool
 	// Pause is not 0 where a run came to its limit, or to its end: [Paused] or
 	// [PausedForGood].
 	Pause int
@@ -118,6 +123,7 @@ type Writer struct {
 	ran uint64
 	now time.Duration
 	buf []byte
+	ans []byte // answers that are not written yet
 	err error
 }
 
@@ -172,6 +178,7 @@ func (w *Writer) bytes(b []byte) {
 
 // Input appends an input.
 func (w *Writer) Input(in Input) error {
+	w.flushAnswers()
 	w.place(in.Ran, in.Now)
 	of := byte(0)
 	if in.Line > 0 {
@@ -189,6 +196,8 @@ func (w *Writer) Input(in Input) error {
 		w.buf = binary.AppendUvarint(w.buf, uint64(in.Net))
 		w.buf = append(w.buf, in.Call...)
 		w.record(kindCall, w.parts())
+	case in.Taken:
+		w.record(kindTaken, w.buf)
 	case in.Pause != 0:
 		w.buf = binary.AppendUvarint(w.buf, uint64(in.Pause))
 		w.record(kindPause, w.buf)
@@ -213,6 +222,29 @@ func (w *Writer) Sums(sums []byte) error {
 	return w.err
 }
 
+// answersAtOnce is how many bytes of answers share a record, about.
+const answersAtOnce = 64 << 10
+
+// Answer appends what the machine has answered to a question of a process of the
+// world. The questions follow from the inputs; so the answers have no place but
+// their order, and that they come before the next input.
+func (w *Writer) Answer(question, answer []byte) error {
+	w.ans = binary.AppendUvarint(w.ans, uint64(len(question)))
+	w.ans = append(w.ans, question...)
+	w.ans = binary.AppendUvarint(w.ans, uint64(len(answer)))
+	if w.ans = append(w.ans, answer...); len(w.ans) >= answersAtOnce {
+		w.flushAnswers()
+	}
+	return w.err
+}
+
+func (w *Writer) flushAnswers() {
+	if len(w.ans) > 0 {
+		w.record(kindAnswers, w.ans)
+		w.ans = w.ans[:0]
+	}
+}
+
 // parts writes all of buf but its end, which it returns, where one record would
 // be too long.
 func (w *Writer) parts() []byte {
@@ -226,6 +258,7 @@ func (w *Writer) parts() []byte {
 
 // End appends the end, and flushes.
 func (w *Writer) End(e End) error {
+	w.flushAnswers()
 	w.place(e.Ran, e.Now)
 	w.buf = binary.AppendUvarint(w.buf, e.Events)
 	w.buf = append(w.buf, e.Digest[:]...)
@@ -236,6 +269,7 @@ func (w *Writer) End(e End) error {
 
 // Flush writes what is complete to the file.
 func (w *Writer) Flush() error {
+	w.flushAnswers()
 	if w.err == nil {
 		w.err = w.w.Flush()
 	}

@@ -25,6 +25,7 @@ func sample(t testing.TB) ([]byte, []any) {
 		&Input{Ran: 3, Now: 2 * time.Millisecond, Lost: 41, Why: "no buffer space"},
 		&Input{Ran: 3, Now: 2 * time.Millisecond, Seen: []byte(`{"host":"linux"}`)},
 		&Input{Ran: 4, Now: 2 * time.Millisecond, Net: 1, Call: []byte("{}\ndata")},
+		&Input{Ran: 9, Now: 2 * time.Millisecond, Taken: true},
 		&Input{Ran: 9, Now: 2 * time.Millisecond, Pause: Paused},
 		&Input{Ran: 900, Now: time.Hour, Packets: []Packet{{Data: bytes.Repeat([]byte{7}, 3000)}}},
 		&End{Ran: 1000, Now: 2 * time.Hour, Reason: "stopped", Events: 12345, Digest: [32]byte{1, 2, 3}},
@@ -34,6 +35,7 @@ func sample(t testing.TB) ([]byte, []any) {
 		case *Input:
 			require.NoError(t, w.Input(*r))
 			require.NoError(t, w.Sums([]byte{1, 2, 3, byte(r.Ran)}))
+			require.NoError(t, w.Answer([]byte("read 7 9"), []byte{byte(r.Ran)}))
 		case *End:
 			require.NoError(t, w.End(*r))
 		}
@@ -97,6 +99,50 @@ func TestSums(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, []byte{1, 2, 3, 0, 1, 2, 3, 3}, r.Sums)
+}
+
+// TestAnswers: answers come before the next input, or the end, in their order;
+// those that nothing follows are there once they are written.
+func TestAnswers(t *testing.T) {
+	long := bytes.Repeat([]byte{8}, 2*answersAtOnce)
+	var b bytes.Buffer
+	w, err := NewWriter(&b, Header{})
+	require.NoError(t, err)
+	for n := range byte(3) {
+		require.NoError(t, w.Answer([]byte("short"), []byte{n}))
+		require.NoError(t, w.Answer([]byte("long"), long[:int(n)*answersAtOnce]))
+		require.NoError(t, w.Input(Input{Ran: uint64(n), Command: []byte("x")}))
+	}
+	require.NoError(t, w.Answer([]byte("at the end"), nil))
+	cut := b.Len()
+	require.NoError(t, w.Flush())
+
+	r, err := NewReader(bytes.NewReader(b.Bytes()))
+	require.NoError(t, err)
+	require.Greater(t, b.Len(), cut)
+	answer := func() (string, []byte) {
+		q, a, ok := r.Answer()
+		require.True(t, ok)
+		return string(q), a
+	}
+	for n := range byte(3) {
+		_, _, ok := r.Answer()
+		require.False(t, ok, "what comes next has not been read")
+		in, _, err := r.Next()
+		require.NoError(t, err)
+		require.EqualValues(t, n, in.Ran)
+		q, a := answer()
+		require.Equal(t, "short", q)
+		require.Equal(t, []byte{n}, a)
+		q, a = answer()
+		require.Equal(t, "long", q)
+		require.True(t, bytes.Equal(long[:int(n)*answersAtOnce], a))
+	}
+	_, _, err = r.Next()
+	require.ErrorIs(t, err, ErrCut)
+	q, a := answer()
+	require.Equal(t, "at the end", q)
+	require.Empty(t, a)
 }
 
 // TestCut: a recording that is cut anywhere reads up to its last complete

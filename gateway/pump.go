@@ -5,8 +5,6 @@ import (
 
 	"fivetuple/sockapi"
 	"fivetuple/trace"
-
-	"golang.org/x/sys/unix"
 )
 
 // turn is how many bytes a flow may pass on in one direction before it is
@@ -17,10 +15,10 @@ const turn = maxBuffer
 func (f *tcpFlow) pump() {
 	if e := f.events; e != 0 {
 		f.events = 0
-		f.up.wait = f.up.wait && e&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0
-		f.down.wait = f.down.wait && e&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLERR|unix.EPOLLHUP) == 0
-		f.hup = f.hup || e&(unix.EPOLLRDHUP|unix.EPOLLHUP) != 0
-		if e&unix.EPOLLERR != 0 && socketError(f.host) != nil {
+		f.up.wait = f.up.wait && e&(pollOut|pollErr|pollHup) == 0
+		f.down.wait = f.down.wait && e&(pollIn|pollRDHup|pollErr|pollHup) == 0
+		f.hup = f.hup || e&(pollRDHup|pollHup) != 0
+		if e&pollErr != 0 && f.g.host.failure(f.host) != nil {
 			f.abortInside()
 			return
 		}
@@ -49,7 +47,7 @@ func (f *tcpFlow) pumpUp() {
 			}
 		case d.eof:
 			d.done = true
-			if err := unix.Shutdown(f.host, unix.SHUT_WR); err != nil {
+			if err := g.host.finish(f.host); err != nil {
 				f.abortInside()
 			}
 			return
@@ -83,8 +81,8 @@ func (f *tcpFlow) pumpUp() {
 // toHost writes b to the machine's socket, and keeps what it does not take; kept
 // says that b is what was kept. It reports whether all was taken.
 func (f *tcpFlow) toHost(b []byte, kept bool) bool {
-	n, err := write(f.host, b)
-	if err != nil && err != unix.EAGAIN {
+	n, err := f.g.host.write(f.host, b)
+	if err != nil && err != sockapi.EAGAIN {
 		f.abortInside()
 		return false
 	}
@@ -120,9 +118,9 @@ func (f *tcpFlow) pumpDown() {
 			g.queue(f)
 			return
 		default:
-			n, err := read(f.host, g.bytes[:d.room()])
+			n, err := g.host.read(f.host, g.bytes[:d.room()])
 			switch {
-			case err == unix.EAGAIN:
+			case err == sockapi.EAGAIN:
 				d.wait = true
 				return
 			case err != nil:

@@ -8,15 +8,14 @@ import (
 
 	"fivetuple/sockapi"
 	"fivetuple/stack"
-
-	"golang.org/x/sys/unix"
 )
 
 // Gateway is a process of the lab and the sockets of the machine that it has.
 type Gateway struct {
 	cfg   Config
 	p     *sockapi.Proc // its thread; nil before it runs
-	poll  *poller
+	host  host
+	awake bool // the thread runs, and does not rest
 	ping4 bool // ping sockets may be made
 	ping6 bool
 
@@ -66,19 +65,15 @@ type held struct {
 	data []byte // of an echo request
 }
 
-// New makes a gateway. The error is that of epoll.
-func New(cfg Config) (*Gateway, error) {
+// newGateway makes a gateway whose outside is h.
+func newGateway(cfg Config, h host) *Gateway {
 	if cfg.MaxFlows == 0 {
 		cfg.MaxFlows = DefaultMaxFlows
 	}
-	p, err := newPoller()
-	if err != nil {
-		return nil, err
-	}
-	g := &Gateway{cfg: cfg, poll: p, flows: map[key]flow{}, byFD: map[int32]flow{}, doors: map[netip.AddrPort]*door{},
+	g := &Gateway{cfg: cfg, host: h, flows: map[key]flow{}, byFD: map[int32]flow{}, doors: map[netip.AddrPort]*door{},
 		bytes: make([]byte, maxBuffer), sweep: sockapi.NoDeadline}
-	g.ping4, g.ping6 = canPing(netip.IPv4Unspecified(), unix.IPPROTO_ICMP), canPing(netip.IPv6Unspecified(), unix.IPPROTO_ICMPV6)
-	return g, nil
+	g.ping4, g.ping6 = h.canPing(protoICMP), h.canPing(protoICMPv6)
+	return g
 }
 
 // Attach diverts the packets of an interface of the host that the gateway runs
@@ -88,54 +83,40 @@ func (g *Gateway) Attach(i *stack.Interface) error {
 }
 
 // FD is a descriptor that is readable when Ready would find something.
-func (g *Gateway) FD() int { return g.poll.fd }
+func (g *Gateway) FD() int { return g.host.pollFD() }
 
 // Ready implements [sim.Source].
-func (g *Gateway) Ready() bool { return g.poll.look() }
+func (g *Gateway) Ready() bool { return g.host.ready() }
 
 // Take implements [sim.Source].
 func (g *Gateway) Take() {
-	for i := range g.poll.events[:g.poll.found] {
-		e := &g.poll.events[i]
-		f := g.byFD[e.Fd]
-		if f == nil || f.common().num != e.Pad {
+	for _, e := range g.host.take() {
+		f := g.byFD[e.fd]
+		if f == nil || f.common().num != e.num {
 			continue // of one that has been closed meanwhile
 		}
-		f.common().events |= e.Events
+		f.common().events |= e.events
 		g.queue(f)
 	}
-	g.poll.found = 0
 }
 
 // feedPoll is how often Feed looks whether it has to end.
 const feedPoll = 100 // milliseconds
 
 // Feed takes the place of the world's asking, where its loop waits for no
-// port: post hands a function to it. It returns when ctx is done.
-func (g *Gateway) Feed(ctx context.Context, post func(context.Context, func()) bool) {
+// port: ask makes it do so, and waits until it has ([sim.World.Ask]). Feed returns
+// when ctx is done.
+func (g *Gateway) Feed(ctx context.Context, ask func(context.Context) bool) {
 	for ctx.Err() == nil {
-		if !g.poll.wait(feedPoll) {
-			continue
-		}
-		taken := make(chan struct{})
-		if !post(ctx, func() {
-			for g.Ready() {
-				g.Take()
-			}
-			close(taken)
-		}) {
-			return
-		}
-		select {
-		case <-taken:
-		case <-ctx.Done():
+		if g.host.wait(feedPoll) {
+			ask(ctx)
 		}
 	}
 }
 
 // Serve is the gateway's process.
 func (g *Gateway) Serve(p *sockapi.Proc) error {
-	g.p = p
+	g.p, g.awake = p, true
 	for {
 		fresh := g.fresh
 		g.fresh = nil
@@ -151,12 +132,19 @@ func (g *Gateway) Serve(p *sockapi.Proc) error {
 			s.step()
 		}
 		if len(g.ready) > 0 {
-			p.Rest(p.Now()) // others first
+			g.rest(p.Now()) // others first
 		} else if len(g.fresh) == 0 {
-			p.Rest(g.sweep)
+			g.rest(g.sweep)
 		}
 		g.expire()
 	}
+}
+
+// rest suspends the thread.
+func (g *Gateway) rest(deadline time.Duration) {
+	g.awake = false
+	g.p.Rest(deadline)
+	g.awake = true
 }
 
 // queue has a flow take a step.
@@ -230,11 +218,11 @@ func (g *Gateway) time(f flow) {
 func (g *Gateway) Close() {
 	for _, f := range g.flows {
 		if b := f.common(); b.host >= 0 {
-			unix.Close(b.host)
+			g.host.close(b.host)
 			b.host = -1
 		}
 	}
-	unix.Close(g.poll.fd)
+	g.host.shut()
 }
 
 // mark puts a remark about a flow into the trace.

@@ -1,12 +1,10 @@
 package gateway
 
 import (
-	"net/netip"
 	"time"
 
+	"fivetuple/sockapi"
 	"fivetuple/stack"
-
-	"golang.org/x/sys/unix"
 )
 
 // echoIdle is how long the answer to a ping may take. RFC 5508, REQ-1, asks for
@@ -19,17 +17,6 @@ type echoFlow struct {
 	base
 	request stack.Packet // the last one, for an error to quote
 	held    bool         // there is one
-}
-
-// canPing reports whether this process may have ping sockets: icmp(7),
-// ping_group_range.
-func canPing(a netip.Addr, proto int) bool {
-	fd, err := hostSocket(a, unix.SOCK_DGRAM, proto)
-	if err != nil {
-		return false
-	}
-	unix.Close(fd)
-	return true
 }
 
 // expires implements [flow].
@@ -52,7 +39,7 @@ func (f *echoFlow) arrived(h *held) {
 			return
 		}
 	}
-	if _, err := write(f.host, h.data); err != nil {
+	if _, err := f.g.host.write(f.host, h.data); err != nil {
 		f.failed(err)
 		return
 	}
@@ -62,10 +49,10 @@ func (f *echoFlow) arrived(h *held) {
 // start makes the ping socket. The kernel puts an identifier of its own into
 // what it sends: the socket's port.
 func (f *echoFlow) start() error {
-	if err := f.open(f, unix.SOCK_DGRAM, int(f.key.proto)); err != nil {
+	if err := f.open(f); err != nil {
 		return err
 	}
-	f.local = localName(f.host)
+	f.local = f.g.host.name(f.host)
 	f.g.counts.Echo++
 	f.g.mark("outside: %s echo %s -> %s, for %s -> %s", protoNames[f.key.proto], f.local, f.dialed.Addr(), f.key.client, f.key.target.Addr())
 	f.g.time(f)
@@ -73,7 +60,7 @@ func (f *echoFlow) start() error {
 }
 
 func (f *echoFlow) failed(err error) {
-	if err != nil && f.held && err != unix.EAGAIN {
+	if err != nil && f.held && err != sockapi.EAGAIN {
 		f.refuse(f.request.Bytes(), err)
 	}
 }
@@ -83,13 +70,13 @@ func (f *echoFlow) step() {
 	if f.ended {
 		return
 	}
-	if f.events&unix.EPOLLERR != 0 {
-		f.failed(socketError(f.host))
+	if f.events&pollErr != 0 {
+		f.failed(f.g.host.failure(f.host))
 	}
 	f.events = 0
 	for range maxDatagrams {
-		n, err := read(f.host, f.g.bytes)
-		if err == unix.EAGAIN {
+		n, err := f.g.host.read(f.host, f.g.bytes)
+		if err == sockapi.EAGAIN {
 			return
 		}
 		if err != nil {
@@ -103,7 +90,7 @@ func (f *echoFlow) step() {
 			f.iface.Transmit(b)
 		}
 	}
-	f.events = unix.EPOLLIN
+	f.events = pollIn
 	f.g.queue(f)
 }
 

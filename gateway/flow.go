@@ -9,8 +9,6 @@ import (
 
 	"fivetuple/sockapi"
 	"fivetuple/stack"
-
-	"golang.org/x/sys/unix"
 )
 
 // base is what all flows have.
@@ -39,16 +37,16 @@ func (g *Gateway) base(i *stack.Interface, a *stack.Arrival) base {
 func (b *base) common() *base { return b }
 
 // open makes the outside socket.
-func (b *base) open(f flow, typ, proto int) (err error) {
-	if b.host, err = dial(typ, proto, b.dialed); err != nil {
-		if g := b.g; !g.starved && (err == unix.EMFILE || err == unix.ENFILE) {
+func (b *base) open(f flow) (err error) {
+	if b.host, err = b.g.host.dial(b.key.proto, b.dialed, b.num); err != nil {
+		if g := b.g; !g.starved && (err == sockapi.EMFILE || err == sockapi.ENFILE) {
 			g.starved = true
 			g.p.Warn("gateway: no descriptor is left for an outside socket: " + errnoName(err) + "; raise the limit (ulimit -n), or lower --gateway-flows")
 		}
 		return err
 	}
 	b.g.byFD[int32(b.host)] = f
-	return b.g.poll.add(b.host, b.num)
+	return nil
 }
 
 // leave closes the outside socket and forgets the flow.
@@ -65,7 +63,7 @@ func (b *base) leave() {
 func (b *base) closeHost() {
 	if b.host >= 0 {
 		delete(b.g.byFD, int32(b.host))
-		unix.Close(b.host)
+		b.g.host.close(b.host)
 		b.host = -1
 	}
 }
@@ -74,15 +72,15 @@ func (b *base) closeHost() {
 func (b *base) refuse(packet []byte, err error) {
 	why := stack.HostUnreachable
 	switch {
-	case errors.Is(err, unix.ECONNREFUSED):
+	case errors.Is(err, sockapi.ECONNREFUSED):
 		why = stack.PortUnreachable
-	case errors.Is(err, unix.ENETUNREACH):
+	case errors.Is(err, sockapi.ENETUNREACH):
 		why = stack.NetUnreachable
-	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+	case errors.Is(err, sockapi.EACCES), errors.Is(err, sockapi.EPERM):
 		why = stack.AdminProhibited
 	}
 	b.g.counts.Refused++
-	if b.key.proto == unix.IPPROTO_TCP && (why == stack.PortUnreachable || errors.Is(err, unix.ECONNRESET)) {
+	if b.key.proto == protoTCP && (why == stack.PortUnreachable || errors.Is(err, sockapi.ECONNRESET)) {
 		b.iface.Transmit(stack.Refusal(packet))
 		return
 	}
@@ -98,7 +96,7 @@ func (g *Gateway) Counts() Counts {
 	return c
 }
 
-var protoNames = map[uint8]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp", unix.IPPROTO_ICMP: "icmp", unix.IPPROTO_ICMPV6: "icmpv6"}
+var protoNames = map[uint8]string{protoTCP: "tcp", protoUDP: "udp", protoICMP: "icmp", protoICMPv6: "icmpv6"}
 
 // Flows lists the flows, ordered by protocol, client and target.
 func (g *Gateway) Flows() []Flow {
@@ -123,8 +121,8 @@ func (g *Gateway) Flows() []Flow {
 
 // errnoName is an error of the machine's as the trace has it.
 func errnoName(err error) string {
-	if e, ok := errors.AsType[unix.Errno](err); ok {
-		return e.Error() + " (" + unix.ErrnoName(e) + ")"
+	if e, ok := errors.AsType[sockapi.Errno](err); ok {
+		return e.Error() + " (" + e.Name() + ")"
 	}
 	return err.Error()
 }

@@ -6,8 +6,6 @@ import (
 
 	"fivetuple/sockapi"
 	"fivetuple/stack"
-
-	"golang.org/x/sys/unix"
 )
 
 // How long a UDP flow lives without a datagram in either direction. RFC 4787,
@@ -56,16 +54,16 @@ func (f *udpFlow) arrived(h *held) {
 
 func (f *udpFlow) start(pkt stack.Packet) {
 	g := f.g
-	if err := f.open(f, unix.SOCK_DGRAM, 0); err != nil {
+	if err := f.open(f); err != nil {
 		g.mark("outside: udp connect %s: %s, for %s", f.dialed, errnoName(err), f.key.client)
 		f.refuse(pkt.Bytes(), err)
 		f.end()
 		return
 	}
-	f.local = localName(f.host)
+	f.local = g.host.name(f.host)
 	if err := f.inside(); err != nil {
 		g.p.Warn("gateway: " + err.Error() + ": a socket of the lab has the port")
-		f.refuse(pkt.Bytes(), unix.ECONNREFUSED)
+		f.refuse(pkt.Bytes(), sockapi.ECONNREFUSED)
 		f.end()
 		return
 	}
@@ -104,8 +102,8 @@ func (f *udpFlow) step() {
 	if f.ended {
 		return
 	}
-	if f.events&unix.EPOLLERR != 0 {
-		f.failed(socketError(f.host))
+	if f.events&pollErr != 0 {
+		f.failed(f.g.host.failure(f.host))
 	}
 	if f.events != 0 {
 		f.events = 0
@@ -136,14 +134,14 @@ func (f *udpFlow) toHost() {
 			continue // the client does not listen for answers; it may send on
 		}
 		f.size, f.last = n, g.p.Now()
-		if _, err = write(f.host, g.bytes[:n]); err == unix.ECONNREFUSED || err == unix.EHOSTUNREACH {
+		if _, err = g.host.write(f.host, g.bytes[:n]); err == sockapi.ECONNREFUSED || err == sockapi.EHOSTUNREACH {
 			f.failed(err) // about an earlier one
-			_, err = write(f.host, g.bytes[:n])
+			_, err = g.host.write(f.host, g.bytes[:n])
 		}
 		switch err {
 		case nil:
 			f.sent += uint64(n)
-		case unix.EAGAIN, unix.ENOBUFS: // lost, as datagrams are
+		case sockapi.EAGAIN, sockapi.ENOBUFS: // lost, as datagrams are
 			g.counts.Lost++
 		default:
 			f.failed(err)
@@ -156,8 +154,8 @@ func (f *udpFlow) toHost() {
 func (f *udpFlow) fromHost() {
 	g := f.g
 	for range maxDatagrams {
-		n, err := read(f.host, g.bytes)
-		if err == unix.EAGAIN {
+		n, err := g.host.read(f.host, g.bytes)
+		if err == sockapi.EAGAIN {
 			return
 		}
 		if err != nil {
@@ -173,7 +171,7 @@ func (f *udpFlow) fromHost() {
 		}
 		f.received += uint64(n)
 	}
-	f.events |= unix.EPOLLIN // there may be more, which epoll has said
+	f.events |= pollIn // there may be more, which epoll has said
 	g.queue(f)
 }
 

@@ -6,11 +6,9 @@ import (
 	"time"
 
 	"fivetuple/sockapi"
-
-	"golang.org/x/sys/unix"
 )
 
-// This file opens TCP flows; pump_linux.go passes on what they carry.
+// This file opens TCP flows; pump.go passes on what they carry.
 
 // tcpState is how far a TCP flow is.
 type tcpState int
@@ -53,11 +51,11 @@ func (f *tcpFlow) expires() time.Duration {
 // arrived implements [flow]: the SYN begins the outside connection.
 func (f *tcpFlow) arrived(h *held) {
 	f.syn = h
-	if err := f.open(f, unix.SOCK_STREAM, 0); err != nil {
+	if err := f.open(f); err != nil {
 		f.refused(err)
 		return
 	}
-	if !pending(f.host) {
+	if !f.g.host.pending(f.host) {
 		f.connected()
 	}
 }
@@ -72,12 +70,12 @@ func (f *tcpFlow) refused(err error) {
 // connected lets the client in: the outside connection is there.
 func (f *tcpFlow) connected() {
 	g := f.g
-	f.local = localName(f.host)
+	f.local = g.host.name(f.host)
 	g.mark("outside: tcp %s -> %s, for %s -> %s", f.local, f.dialed, f.key.client, f.key.target)
 	d, err := g.doorFor(f.key.target)
 	if err != nil {
 		g.p.Warn("gateway: " + err.Error() + ": a socket of the lab has the port")
-		f.refuse(f.syn.pkt.Bytes(), unix.ECONNREFUSED)
+		f.refuse(f.syn.pkt.Bytes(), sockapi.ECONNREFUSED)
 		f.end()
 		return
 	}
@@ -96,11 +94,11 @@ func (f *tcpFlow) step() {
 		f.pump()
 	case f.given:
 		f.end()
-	case f.state == connecting && f.events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) != 0:
+	case f.state == connecting && f.events&(pollOut|pollErr|pollHup) != 0:
 		f.events = 0
-		if err := socketError(f.host); err != nil {
+		if err := f.g.host.failure(f.host); err != nil {
 			f.refused(err)
-		} else if !pending(f.host) {
+		} else if !f.g.host.pending(f.host) {
 			f.connected()
 		}
 	}
@@ -159,7 +157,7 @@ func (f *tcpFlow) abortInside() {
 // abortOutside resets the outside connection: the inside one is gone.
 func (f *tcpFlow) abortOutside() {
 	if f.host >= 0 {
-		reset(f.host)
+		f.g.host.reset(f.host)
 	}
 	f.end()
 }
@@ -217,7 +215,7 @@ func (d *door) step() {
 		if err != nil {
 			return
 		}
-		f, ok := d.g.flows[key{unix.IPPROTO_TCP, peer, d.addr}].(*tcpFlow)
+		f, ok := d.g.flows[key{protoTCP, peer, d.addr}].(*tcpFlow)
 		if !ok || f.state != opening {
 			_ = d.g.p.Close(fd) // its flow was given up
 			continue

@@ -4,8 +4,6 @@ import (
 	"fmt"
 
 	"fivetuple/stack"
-
-	"golang.org/x/sys/unix"
 )
 
 // This file decides about packets, in the middle of the stack's work.
@@ -16,11 +14,11 @@ func (g *Gateway) rule(i *stack.Interface, a *stack.Arrival) stack.Ruling {
 		return stack.Ruling{} // the stack puts fragments together
 	}
 	switch a.Proto {
-	case unix.IPPROTO_TCP:
+	case protoTCP:
 		return g.ruleTCP(i, a)
-	case unix.IPPROTO_UDP:
+	case protoUDP:
 		return g.ruleUDP(i, a)
-	case unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6:
+	case protoICMP, protoICMPv6:
 		if a.Echo {
 			return g.ruleEcho(i, a)
 		}
@@ -74,7 +72,7 @@ func (g *Gateway) ruleUDP(i *stack.Interface, a *stack.Arrival) stack.Ruling {
 func (g *Gateway) ruleEcho(i *stack.Interface, a *stack.Arrival) stack.Ruling {
 	f, known := g.flows[keyOf(a)].(*echoFlow)
 	switch {
-	case a.Proto == unix.IPPROTO_ICMP && !g.ping4, a.Proto == unix.IPPROTO_ICMPV6 && !g.ping6:
+	case a.Proto == protoICMP && !g.ping4, a.Proto == protoICMPv6 && !g.ping6:
 		return discard("gateway: no ping socket: this process's group is not in net.ipv4.ping_group_range")
 	case !a.Whole():
 		return discard("gateway: an echo request in fragments does not pass")
