@@ -3,7 +3,6 @@ package gateway
 import (
 	"net/netip"
 	"os"
-	"strconv"
 	"unsafe"
 
 	"fivetuple/sockapi"
@@ -49,11 +48,11 @@ func newMachine() (*machine, error) {
 }
 
 // errno is an error of the machine's as [host] has it.
-func errno(err error) error {
-	if e, ok := err.(unix.Errno); ok && e != 0 {
-		return sockapi.Errno(e)
+func errno(e unix.Errno) error {
+	if e == 0 {
+		return nil
 	}
-	return err
+	return sockapi.Errno(e)
 }
 
 // socket makes a socket that does not block.
@@ -68,7 +67,8 @@ func (m *machine) socket(v6 bool, proto uint8) (int, error) {
 	case protoICMP, protoICMPv6:
 		p = int(proto)
 	}
-	return unix.Socket(family, typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, p)
+	fd, _, e := unix.RawSyscall(unix.SYS_SOCKET, uintptr(family), uintptr(typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC), uintptr(p))
+	return int(fd), errno(e)
 }
 
 // canPing implements [host].
@@ -77,7 +77,7 @@ func (m *machine) canPing(proto uint8) bool {
 	if err != nil {
 		return false
 	}
-	unix.Close(fd)
+	m.close(fd)
 	return true
 }
 
@@ -85,87 +85,51 @@ func (m *machine) canPing(proto uint8) bool {
 func (m *machine) dial(proto uint8, to netip.AddrPort, num int32) (int, error) {
 	fd, err := m.socket(to.Addr().Is6(), proto)
 	if err != nil {
-		return -1, errno(err)
+		return -1, err
 	}
 	if proto == protoTCP {
 		streamOptions(fd)
 	}
-	err = unix.Connect(fd, sockaddr(to))
-	for err == unix.EINTR {
-		err = unix.Connect(fd, sockaddr(to))
+	e := connect(fd, to)
+	if e == 0 || e == unix.EINPROGRESS || e == unix.EALREADY {
+		e = m.add(fd, num)
 	}
-	if err == nil || err == unix.EINPROGRESS || err == unix.EALREADY {
-		err = m.add(fd, num)
-	}
-	if err != nil {
-		unix.Close(fd)
-		return -1, errno(err)
+	if e != 0 {
+		m.close(fd)
+		return -1, errno(e)
 	}
 	return fd, nil
 }
 
 // add has events of a socket reported with a number.
-func (m *machine) add(fd int, num int32) error {
-	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: int32(fd), Pad: num}
-	return unix.EpollCtl(m.poll, unix.EPOLL_CTL_ADD, fd, &e)
-}
-
-// streamOptions: data goes on as it comes; a peer that is gone is noticed after
-// two hours, as RFC 5382, REQ-5 asks for.
-func streamOptions(fd int) {
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-}
-
-func sockaddr(a netip.AddrPort) unix.Sockaddr {
-	if a.Addr().Is4() {
-		return &unix.SockaddrInet4{Addr: a.Addr().As4(), Port: int(a.Port())}
-	}
-	zone, _ := strconv.Atoi(a.Addr().Zone()) // a number, from addrOf; else there is none
-	return &unix.SockaddrInet6{Addr: a.Addr().As16(), Port: int(a.Port()), ZoneId: uint32(zone)}
+func (m *machine) add(fd int, num int32) unix.Errno {
+	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff, Fd: int32(fd), Pad: num}
+	_, _, e := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(m.poll), unix.EPOLL_CTL_ADD, uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
+	return e
 }
 
 // name implements [host].
 func (m *machine) name(fd int) netip.AddrPort {
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		return netip.AddrPort{}
-	}
-	return addrOf(sa)
-}
-
-// addrOf is the reverse of sockaddr.
-func addrOf(sa unix.Sockaddr) netip.AddrPort {
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
-		a := netip.AddrFrom16(sa.Addr).Unmap()
-		if sa.ZoneId != 0 {
-			a = a.WithZone(strconv.Itoa(int(sa.ZoneId)))
-		}
-		return netip.AddrPortFrom(a, uint16(sa.Port))
-	}
-	return netip.AddrPort{}
+	a, _ := addressOf(unix.SYS_GETSOCKNAME, fd)
+	return a
 }
 
 // failure implements [host].
 func (m *machine) failure(fd int) error {
-	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && n != 0 {
-		err = unix.Errno(n)
+	var n, size int32 = 0, 4
+	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_ERROR,
+		uintptr(unsafe.Pointer(&n)), uintptr(unsafe.Pointer(&size)), 0)
+	if e == 0 {
+		e = unix.Errno(n)
 	}
-	return errno(err)
+	return errno(e)
 }
 
 // pending implements [host].
 func (m *machine) pending(fd int) bool {
-	_, err := unix.Getpeername(fd)
-	return err == unix.ENOTCONN
+	_, e := addressOf(unix.SYS_GETPEERNAME, fd)
+	return e == unix.ENOTCONN
 }
-
-// read and write do not tell Go's scheduler that they are system calls: they do
-// not wait.
 
 func (m *machine) read(fd int, b []byte) (int, error) { return call(unix.SYS_READ, fd, b, 0) }
 
@@ -173,27 +137,15 @@ func (m *machine) write(fd int, b []byte) (int, error) {
 	return call(unix.SYS_SENDTO, fd, b, unix.MSG_NOSIGNAL)
 }
 
-func call(trap uintptr, fd int, b []byte, flags uintptr) (int, error) {
-	for {
-		n, _, e := unix.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
-		switch e {
-		case 0:
-			return int(n), nil
-		case unix.EINTR:
-		default:
-			return -1, sockapi.Errno(e)
-		}
-	}
+func (m *machine) finish(fd int) error {
+	_, _, e := unix.RawSyscall(unix.SYS_SHUTDOWN, uintptr(fd), unix.SHUT_WR, 0)
+	return errno(e)
 }
-
-func (m *machine) finish(fd int) error { return errno(unix.Shutdown(fd, unix.SHUT_WR)) }
 
 // reset implements [host].
-func (m *machine) reset(fd int) {
-	_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-}
+func (m *machine) reset(fd int) { lingerNot(fd) }
 
-func (m *machine) close(fd int) { unix.Close(fd) }
+func (m *machine) close(fd int) { unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
 func (m *machine) pollFD() int  { return m.poll }
 
 // ready implements [host].

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/netip"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,7 +15,7 @@ import (
 func (m *machine) listen(proto uint8, at netip.AddrPort, num int32) (int, error) {
 	fd, err := m.socket(at.Addr().Is6(), proto)
 	if err != nil {
-		return -1, errno(err)
+		return -1, err
 	}
 	if err = m.prepare(fd, proto, at); err == nil {
 		err = unix.Bind(fd, sockaddr(at))
@@ -23,11 +24,13 @@ func (m *machine) listen(proto uint8, at netip.AddrPort, num int32) (int, error)
 		err = unix.Listen(fd, unix.SOMAXCONN)
 	}
 	if err == nil {
-		err = m.add(fd, num)
+		if e := m.add(fd, num); e != 0 {
+			err = e
+		}
 	}
 	if err != nil {
 		unix.Close(fd)
-		return -1, errno(err)
+		return -1, known(err)
 	}
 	return fd, nil
 }
@@ -55,12 +58,12 @@ func (m *machine) accept(fd int, num int32) (conn int, peer netip.AddrPort, err 
 		conn, sa, err = unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 	}
 	if err != nil {
-		return -1, peer, errno(err)
+		return -1, peer, known(err)
 	}
 	streamOptions(conn)
-	if err := m.add(conn, num); err != nil {
+	if e := m.add(conn, num); e != 0 {
 		unix.Close(conn)
-		return -1, peer, errno(err)
+		return -1, peer, errno(e)
 	}
 	return conn, addrOf(sa), nil
 }
@@ -114,7 +117,7 @@ func (m *machine) receive(fd int, at netip.AddrPort, b []byte) (n int, from, to 
 	}
 	n, oobn, _, sa, err := unix.Recvmsg(fd, b, control, unix.MSG_DONTWAIT)
 	if err != nil {
-		return 0, from, to, errno(err)
+		return 0, from, to, known(err)
 	}
 	return n, addrOf(sa), destination(control[:oobn], at), nil
 }
@@ -147,5 +150,43 @@ func (m *machine) send(fd int, at netip.AddrPort, b []byte, from, to netip.AddrP
 		control = unix.PktInfo6(&unix.Inet6Pktinfo{Addr: from.Addr().As16()})
 	}
 	_, err := unix.SendmsgN(fd, b, control, sockaddr(to), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
-	return errno(err)
+	return known(err)
+}
+
+// known is an error of package unix as [host] has it.
+func known(err error) error {
+	if e, ok := err.(unix.Errno); ok {
+		return errno(e)
+	}
+	return err
+}
+
+// streamOptions: data goes on as it comes; a peer that is gone is noticed after
+// two hours, as RFC 5382, REQ-5 asks for.
+func streamOptions(fd int) {
+	turnOn(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
+	turnOn(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE)
+}
+
+func sockaddr(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Addr: a.Addr().As4(), Port: int(a.Port())}
+	}
+	zone, _ := strconv.Atoi(a.Addr().Zone()) // a number, from addrOf; else there is none
+	return &unix.SockaddrInet6{Addr: a.Addr().As16(), Port: int(a.Port()), ZoneId: uint32(zone)}
+}
+
+// addrOf is the reverse of sockaddr.
+func addrOf(sa unix.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		a := netip.AddrFrom16(sa.Addr).Unmap()
+		if sa.ZoneId != 0 {
+			a = a.WithZone(strconv.Itoa(int(sa.ZoneId)))
+		}
+		return netip.AddrPortFrom(a, uint16(sa.Port))
+	}
+	return netip.AddrPort{}
 }
