@@ -90,6 +90,15 @@ func (r *recorded) failed(err error) error {
 	return err
 }
 
+// counted takes down an answer that is a descriptor or a number of bytes, or an
+// error.
+func (r *recorded) counted(n int, err error) (int, error) {
+	r.begin(err)
+	r.number(max(n, 0))
+	r.note()
+	return n, err
+}
+
 func (r *recorded) canPing(proto uint8) bool {
 	r.ask.about("ping "+protoNames[proto], -1)
 	return r.yes(r.host.canPing(proto))
@@ -98,10 +107,7 @@ func (r *recorded) canPing(proto uint8) bool {
 func (r *recorded) dial(proto uint8, to netip.AddrPort, num int32) (int, error) {
 	fd, err := r.host.dial(proto, to, num)
 	r.ask.dial(proto, to)
-	r.begin(err)
-	r.number(max(fd, 0))
-	r.note()
-	return fd, err
+	return r.counted(fd, err)
 }
 
 func (r *recorded) pending(fd int) bool {
@@ -134,10 +140,7 @@ func (r *recorded) read(fd int, b []byte) (int, error) {
 func (r *recorded) write(fd int, b []byte) (int, error) {
 	n, err := r.host.write(fd, b)
 	r.ask.about("write", fd).number(len(b))
-	r.begin(err)
-	r.number(max(n, 0))
-	r.note()
-	return n, err
+	return r.counted(n, err)
 }
 
 func (r *recorded) finish(fd int) error {
@@ -148,10 +151,7 @@ func (r *recorded) finish(fd int) error {
 func (r *recorded) listen(proto uint8, at netip.AddrPort, num int32) (int, error) {
 	fd, err := r.host.listen(proto, at, num)
 	r.ask.listen(proto, at)
-	r.begin(err)
-	r.number(max(fd, 0))
-	r.note()
-	return fd, err
+	return r.counted(fd, err)
 }
 
 func (r *recorded) accept(fd int, num int32) (int, netip.AddrPort, error) {

@@ -106,6 +106,18 @@ func (r *replayed) failed() error {
 	return err
 }
 
+// counted is an answer that is a descriptor or a number of bytes, of at most most,
+// or an error.
+func (r *replayed) counted(most uint64) (int, error) {
+	a := r.answered()
+	err, n := a.error(), a.number(most)
+	r.end(a)
+	if err != nil {
+		return -1, err
+	}
+	return int(n), nil
+}
+
 func (r *replayed) canPing(proto uint8) bool {
 	r.ask.about("ping "+protoNames[proto], -1)
 	return r.yes()
@@ -113,13 +125,7 @@ func (r *replayed) canPing(proto uint8) bool {
 
 func (r *replayed) dial(proto uint8, to netip.AddrPort, _ int32) (int, error) {
 	r.ask.dial(proto, to)
-	a := r.answered()
-	err, fd := a.error(), a.number(math.MaxInt32)
-	r.end(a)
-	if err != nil {
-		return -1, err
-	}
-	return int(fd), nil
+	return r.counted(math.MaxInt32)
 }
 
 func (r *replayed) pending(fd int) bool {
@@ -156,13 +162,7 @@ func (r *replayed) read(fd int, b []byte) (int, error) {
 
 func (r *replayed) write(fd int, b []byte) (int, error) {
 	r.ask.about("write", fd).number(len(b))
-	a := r.answered()
-	err, n := a.error(), a.number(uint64(len(b)))
-	r.end(a)
-	if err != nil {
-		return -1, err
-	}
-	return int(n), nil
+	return r.counted(uint64(len(b)))
 }
 
 func (r *replayed) finish(fd int) error {
@@ -172,13 +172,7 @@ func (r *replayed) finish(fd int) error {
 
 func (r *replayed) listen(proto uint8, at netip.AddrPort, _ int32) (int, error) {
 	r.ask.listen(proto, at)
-	a := r.answered()
-	err, fd := a.error(), a.number(math.MaxInt32)
-	r.end(a)
-	if err != nil {
-		return -1, err
-	}
-	return int(fd), nil
+	return r.counted(math.MaxInt32)
 }
 
 func (r *replayed) accept(fd int, _ int32) (int, netip.AddrPort, error) {
