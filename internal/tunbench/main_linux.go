@@ -63,7 +63,7 @@ func (o *options) start() error {
 	case "holder":
 		return hold()
 	case "mirror":
-		return mirror(os.Args[1])
+		return mirror(os.Args[1], os.Args[2])
 	}
 	if err := o.check(); err != nil {
 		return err

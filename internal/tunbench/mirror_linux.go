@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,10 +17,10 @@ import (
 // scheduler; only what remains can be a stack's.
 
 // launchMirror starts the mirror, and gives Linux's end of its device its addresses.
-func (l *lab) launchMirror(s *server, _ variant) error {
+func (l *lab) launchMirror(s *server, v variant) error {
 	cmd := again("mirror", 0)
 	cmd.Stderr = nil // part of the failure
-	cmd.Args = []string{cmd.Path, s.device()}
+	cmd.Args = []string{cmd.Path, s.device(), v.work.String()}
 	if err := s.run(cmd); err != nil {
 		return err
 	}
@@ -29,8 +30,13 @@ func (l *lab) launchMirror(s *server, _ variant) error {
 	return configureLink(s.device(), s.here...)
 }
 
-// mirror answers until it is killed.
-func mirror(name string) error {
+// mirror answers until it is killed. It keeps its processor busy for the time of
+// work before each answer, as a stack would.
+func mirror(name, work string) error {
+	busy, err := time.ParseDuration(work)
+	if err != nil {
+		return err
+	}
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("/dev/net/tun: %w", err)
@@ -51,6 +57,10 @@ func mirror(name string) error {
 			continue
 		case errno != 0:
 			return fmt.Errorf("read %s: %w", name, errno)
+		}
+		if busy > 0 {
+			for end := time.Now().Add(busy); time.Now().Before(end); {
+			}
 		}
 		if m := reflectSegment(out, in[:n]); m > 0 {
 			_, _, errno = unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&out[0])), uintptr(m))

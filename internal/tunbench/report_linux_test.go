@@ -89,6 +89,7 @@ func TestCommandLine(t *testing.T) {
 		{"no such variant", "-variants veth,fast", "-variants fast: there are veth, offload, busy-poll, mirror, raw"},
 		{"an MTU for a server", "-variants water-9000", "-variants water-9000: there are veth"},
 		{"an MTU that IPv6 forbids", "-variants pasta-100", "an MTU is 1280 to 65520 bytes"},
+		{"a mirror that works for long", "-variants mirror-2s", "a mirror works for 0s to 1ms"},
 		{"an MTU too long", "-variants slirp4netns-65521", "an MTU is 1280 to 65520 bytes"},
 		{"no such measurement", "-only in,speed", "-only speed: there are in, out, in4"},
 		{"half a name", "-only i", "-only i: there are"},

@@ -5,13 +5,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // variant is a row of a table: a stack to measure, or the kernel.
 type variant struct {
-	name string // as it was typed, with its MTU
+	name string // as it was typed, with its number
 	kind *kind
 	mtu  int
+	work time.Duration // of the mirror, for each packet
 }
 
 // kind is what a variant is, whatever its MTU.
@@ -51,25 +53,33 @@ func init() {
 var defaultVariants = []string{"veth", "offload", "busy-poll", "mirror", "raw", "water", "fdbased", "wireguard",
 	"gateway", "tun2socks", "gvisor-tap-vsock", "slirp4netns", "pasta", "pasta-65520"}
 
-// parseVariant reads a name: that of a kind, or of a gateway with an MTU.
+// parseVariant reads a name: that of a kind, of a gateway with an MTU, or of a
+// mirror with a time.
 func parseVariant(name string) (variant, error) {
 	if i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name }); i >= 0 {
-		return variant{name, &kinds[i], 1500}, nil
+		return variant{name: name, kind: &kinds[i], mtu: 1500}, nil
 	}
 	base, number, ok := cutLast(name, "-")
-	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == base && k.gateway })
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == base && (k.gateway || k.short) })
+	if ok && i >= 0 && kinds[i].short {
+		work, err := time.ParseDuration(number)
+		if err != nil || work < 0 || work > time.Millisecond {
+			return variant{}, fmt.Errorf("-variants %s: a mirror works for 0s to 1ms, as in mirror-20us", name)
+		}
+		return variant{name: name, kind: &kinds[i], work: work}, nil
+	}
 	mtu, err := strconv.Atoi(number)
 	if !ok || i < 0 || err != nil {
 		var names []string
 		for _, k := range kinds {
 			names = append(names, k.name)
 		}
-		return variant{}, fmt.Errorf("-variants %s: there are %s; a gateway's name may be followed by its MTU, as in pasta-65520", name, strings.Join(names, ", "))
+		return variant{}, fmt.Errorf("-variants %s: there are %s; a gateway's name may be followed by its MTU, as in pasta-65520, and mirror by a time, as in mirror-20us", name, strings.Join(names, ", "))
 	}
 	if mtu < 1280 || mtu > 65520 {
 		return variant{}, fmt.Errorf("-variants %s: an MTU is 1280 to 65520 bytes", name)
 	}
-	return variant{name, &kinds[i], mtu}, nil
+	return variant{name: name, kind: &kinds[i], mtu: mtu}, nil
 }
 
 func cutLast(s, sep string) (before, after string, ok bool) {
