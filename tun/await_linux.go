@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,6 +14,9 @@ import (
 //
 // Devices of mode [Water] cannot be waited for together: errors.Is(err, [errors.ErrUnsupported]) holds.
 func Await(devs []Device, timeout time.Duration) error {
+	if len(devs) == 0 {
+		return nil
+	}
 	fast := make([]*fastDevice, len(devs))
 	for i, d := range devs {
 		f, ok := d.(*fastDevice)
@@ -27,14 +29,20 @@ func Await(devs []Device, timeout time.Duration) error {
 		}
 		fast[i] = f
 	}
-	return awaitFast(fast, make([]unix.PollFd, 0, perDevice*len(fast)), timeout, busyUntil(fast))
+	busy := &fast[0].busy
+	for _, d := range fast[1:] {
+		if d.busy.received.After(busy.received) {
+			busy.received = d.busy.received
+		}
+	}
+	return awaitFast(fast, make([]unix.PollFd, 0, perDevice*len(fast)), timeout, busy)
 }
 
 // perDevice is how many descriptors a device is waited for with: its own, its eventfd, and that of AlsoAwait.
 const perDevice = 3
 
 // awaitFast takes hold of the descriptors of one device after the other, and then waits. fds has those that it holds.
-func awaitFast(devs []*fastDevice, fds []unix.PollFd, timeout time.Duration, busy time.Time) (err error) {
+func awaitFast(devs []*fastDevice, fds []unix.PollFd, timeout time.Duration, busy *busyPoll) (err error) {
 	if len(devs) == 0 {
 		return poll(fds, timeout, busy)
 	}
@@ -46,26 +54,6 @@ func awaitFast(devs []*fastDevice, fds []unix.PollFd, timeout time.Duration, bus
 		inner = errors.Join(err, inner)
 	})
 	return errors.Join(err, inner)
-}
-
-// ask polls without sleeping until something can be read (which it reports) or the time is over. In between, it
-// leaves the processor to whoever else wants it.
-func ask(fds []unix.PollFd, timeout time.Duration, end time.Time) bool {
-	now := time.Now()
-	if timeout >= 0 && now.Add(timeout).Before(end) {
-		end = now.Add(timeout)
-	}
-	for ; now.Before(end); now = time.Now() {
-		var none unix.Timespec
-		n, _, errno := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)),
-			uintptr(unsafe.Pointer(&none)), 0, 0, 0)
-		if errno == 0 && n > 0 {
-			return true
-		}
-		unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-		runtime.Gosched()
-	}
-	return false
 }
 
 // appendPolled appends what the device is waited for with.
@@ -80,18 +68,8 @@ func (d *fastDevice) appendPolled(fds []unix.PollFd, fd, wake uintptr) []unix.Po
 	return fds
 }
 
-// busyUntil is when a wait that begins now ends asking, and sleeps: the zero Time, if it does not ask at all.
-func busyUntil(devs []*fastDevice) (end time.Time) {
-	for _, d := range devs {
-		if d.busy > 0 && d.received.Add(d.busy).After(end) {
-			end = d.received.Add(d.busy)
-		}
-	}
-	return end
-}
-
 // poll waits, and takes what was written to the eventfds.
-func poll(fds []unix.PollFd, timeout time.Duration, busy time.Time) error {
+func poll(fds []unix.PollFd, timeout time.Duration, busy *busyPoll) error {
 	var ts *unix.Timespec
 	if timeout >= 0 {
 		t := unix.NsecToTimespec(int64(timeout))
@@ -99,7 +77,7 @@ func poll(fds []unix.PollFd, timeout time.Duration, busy time.Time) error {
 	}
 	// With one processor, others who can run would wait until the scheduler sees that this call takes long.
 	runtime.Gosched()
-	if !busy.IsZero() && ask(fds, timeout, busy) {
+	if busy.ask(fds, timeout) {
 		ts = &unix.Timespec{}
 	}
 	_, err := unix.Ppoll(fds, ts, nil)

@@ -51,8 +51,9 @@ type Config struct {
 	Ethernet bool
 
 	// BusyPoll is for how long after the last packet a ReadBatch or [Await] that waits asks the kernel again
-	// and again before it sleeps: being woken takes tens of microseconds where processors sleep, and asking takes a
-	// processor. 0, the default, sleeps at once. Mode [Water] always does.
+	// and again before it sleeps: being woken takes tens of microseconds where processors sleep. Asking takes a
+	// processor; it ends for a millisecond when somebody else wants that. 0, the default, sleeps at once. Mode
+	// [Water] always does.
 	BusyPoll time.Duration
 
 	// Notice, if not nil, is told in one sentence of each mode that the kernel does not have.

@@ -30,8 +30,7 @@ type fastDevice struct {
 	wake    *os.File // an eventfd
 	also    int      // a descriptor that ends a wait too; 0: none
 
-	busy     time.Duration // how long a wait asks before it sleeps,
-	received time.Time     // after this; kept up only if busy is more than 0
+	busy busyPoll
 
 	raw, rawWake syscall.RawConn // of file and wake
 
@@ -50,7 +49,6 @@ type reading struct {
 	batch   func(fd uintptr)
 
 	fd     uintptr
-	alone  [1]*fastDevice // the device
 	polled [perDevice]unix.PollFd
 	wait   func(wake uintptr)
 }
@@ -102,10 +100,9 @@ func newFast(fd int, cfg Config, vnet, udp bool) (*fastDevice, error) {
 		return nil, &Error{Problem: fmt.Sprintf("open device %s: eventfd: %v", cfg.Name, err), Err: err}
 	}
 	f := os.NewFile(uintptr(fd), "/dev/net/tun")
-	d := &fastDevice{vnet: vnet, offload: cfg.Offload, udp: udp, wake: os.NewFile(uintptr(wake), "eventfd"), busy: cfg.BusyPoll,
+	d := &fastDevice{vnet: vnet, offload: cfg.Offload, udp: udp, wake: os.NewFile(uintptr(wake), "eventfd"), busy: busyPoll{span: cfg.BusyPoll},
 		file: file{name: cfg.Name, mtu: cfg.MTU, ethernet: cfg.Ethernet, file: f}}
 	d.closeFile = sync.OnceValue(d.close)
-	d.reading.alone[0] = d
 	d.reading.batch, d.reading.wait, d.writing.batch = d.readBatch, d.waitRead, d.writeBatch
 	if d.raw, err = f.SyscallConn(); err == nil {
 		d.rawWake, err = d.wake.SyscallConn()
@@ -244,8 +241,8 @@ func (d *fastDevice) ReadBatch(ps []Packet, timeout time.Duration) (n int, err e
 	if err = errors.Join(cerr, r.err); err != nil {
 		return r.n, d.ioError(opRead, err)
 	}
-	if d.busy > 0 && r.n > 0 {
-		d.received = time.Now()
+	if r.n > 0 {
+		d.busy.packet()
 	}
 	if r.n == 0 && d.closed.Load() {
 		return 0, errClosed(opRead, d.name)
@@ -269,7 +266,7 @@ func (d *fastDevice) readBatch(fd uintptr) {
 // over.
 func (d *fastDevice) waitRead(wake uintptr) {
 	r := &d.reading
-	r.err = poll(d.appendPolled(r.polled[:0], r.fd, wake), r.timeout, busyUntil(r.alone[:]))
+	r.err = poll(d.appendPolled(r.polled[:0], r.fd, wake), r.timeout, &d.busy)
 }
 
 // maxBatch is after how many bytes a batch ends: what was read should still be in the processor's cache when

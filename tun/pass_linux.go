@@ -3,6 +3,7 @@ package tun
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,6 +16,8 @@ type Passed struct {
 	Mode    Mode // Vnet or Raw
 	Offload bool
 	UDP     bool // offloads of UDP too
+
+	BusyPoll time.Duration // as in [Config]: for who adopts it to set
 }
 
 // Pass describes an open device, and calls use with its descriptor, which is valid
@@ -42,7 +45,7 @@ func Adopt(fd int, p Passed) (Device, error) {
 		unix.Close(fd)
 		return nil, &Error{Problem: fmt.Sprintf("take over device %s: %v", p.Name, err), Err: err}
 	}
-	d, err := newFast(fd, Config{Name: p.Name, MTU: p.MTU, Offload: p.Offload}, p.Mode == Vnet, p.UDP)
+	d, err := newFast(fd, Config{Name: p.Name, MTU: p.MTU, Offload: p.Offload, BusyPoll: p.BusyPoll}, p.Mode == Vnet, p.UDP)
 	if err != nil {
 		return nil, err
 	}

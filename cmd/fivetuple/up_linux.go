@@ -104,7 +104,7 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.IntVar(&u.mtu, "mtu", tun.DefaultMTU, "largest packet in `bytes`")
 	f.StringVar(&u.device, "device", "auto", "how the device is driven: offload, raw or water; auto is the best that the\nkernel has, in this `mode`'s order")
 	f.StringVar(&u.offload, "offload", "auto", "exchange packets of up to 64 KiB with Linux, `on` or off; auto is on while\nnobody looks at packets or impairs them: with -q, and without a file of them")
-	f.StringVar(&u.busyPoll, "busy-poll", "0s", "ask the device for this `time` after each packet, before sleeping: quicker answers, for a busy\nprocessor; 50us is a good start")
+	f.StringVar(&u.busyPoll, "busy-poll", "100us", "ask the device for this `time` after each packet, before sleeping, as long as nobody else wants\nthe processor: quicker answers. 0s: sleep at once")
 	f.StringVar(&u.congestion, "congestion", "cubic", "congestion control, cubic or `reno`")
 	f.StringVar(&u.serve, "serve", "", "built-in `services`, separated by commas")
 	f.StringVar(&u.files, "files", "", "serve this `directory` with Go's net/http, on port 80, or 8080 beside the http service")
@@ -188,8 +188,6 @@ func (c *upConfig) checkBusyPoll(text string) (err error) {
 	switch {
 	case err != nil || c.tun.BusyPoll < 0 || c.tun.BusyPoll > tun.MaxBusyPoll:
 		return usagef("--busy-poll %q: a time from 0s to %v, as 50us", text, tun.MaxBusyPoll)
-	case c.tun.BusyPoll > 0 && c.tun.Mode == tun.Water:
-		return usagef("--busy-poll: a device of --device water always sleeps")
 	}
 	return nil
 }

@@ -135,12 +135,12 @@ func (s *server) device() string { return "bench" + strconv.Itoa(s.number) }
 
 // upDevices are the flags of `fivetuple up` for the device, which is named last.
 var upDevices = map[string][]string{
-	"offload":   {"--device", "offload", "--tun"},
-	"busy-poll": {"--device", "offload", "--busy-poll", "100us", "--tun"},
-	"raw":       {"--device", "raw", "--tun"},
-	"water":     {"--device", "water", "--tun"},
-	"tap":       {"--device", "offload", "--tap"},
-	"tap-off":   {"--device", "offload", "--offload", "off", "--tap"},
+	"offload": {"--device", "offload", "--tun"},
+	"no-poll": {"--device", "offload", "--busy-poll", "0s", "--tun"},
+	"raw":     {"--device", "raw", "--tun"},
+	"water":   {"--device", "water", "--tun"},
+	"tap":     {"--device", "offload", "--tap"},
+	"tap-off": {"--device", "offload", "--offload", "off", "--tap"},
 }
 
 // launchUp starts `fivetuple up` in one of its modes.

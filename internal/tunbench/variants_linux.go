@@ -33,7 +33,7 @@ func init() {
 	kinds = []kind{
 		{name: "veth", must: true, launch: (*lab).launchVeth},
 		{name: "offload", must: true, launch: up},
-		{name: "busy-poll", launch: up},
+		{name: "no-poll", launch: up},
 		{name: "mirror", short: true, launch: (*lab).launchMirror},
 		{name: "raw", launch: up},
 		{name: "water", launch: up},
@@ -50,7 +50,7 @@ func init() {
 }
 
 // defaultVariants are the kinds at an MTU of 1500 without those of a TAP device, and pasta at its own default.
-var defaultVariants = []string{"veth", "offload", "busy-poll", "mirror", "raw", "water", "fdbased", "wireguard",
+var defaultVariants = []string{"veth", "offload", "no-poll", "mirror", "raw", "water", "fdbased", "wireguard",
 	"gateway", "tun2socks", "gvisor-tap-vsock", "slirp4netns", "pasta", "pasta-65520"}
 
 // parseVariant reads a name: that of a kind, of a gateway with an MTU, or of a
