@@ -32,7 +32,7 @@ build: ## build bin/fivetuple
 	$(GO) $(BUILD) -o $(BIN) ./cmd/fivetuple
 
 # The names are those of go test's benchmarks.
-pgo: ## profile the engine and build anew: a tenth less processor time for each packet (2 minutes)
+pgo: ## profile the engine, and build with that: some per cent less processor time (2 minutes)
 	mkdir -p bin
 	GOMAXPROCS=1 $(GO) test ./sim -run '^$$' -bench '^Benchmark(Echo|Bulk|Connections)$$' -benchtime 8s -cpuprofile bin/default.pgo -o bin/sim.test
 	rm bin/sim.test
