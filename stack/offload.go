@@ -71,8 +71,8 @@ func (o Offload) complete(b []byte) {
 		return
 	}
 	sum := ^checksum.Checksum(b[start:], 0)
-	if sum == 0 {
-		sum = 0xffff // UDP takes 0 for "none"; to TCP both are the same
+	if sum == 0 && o.ChecksumOffset != header.TCPChecksumOffset {
+		sum = 0xffff // UDP takes 0 for "none" (RFC 768); TCP's is 0 then (RFC 1624)
 	}
 	binary.BigEndian.PutUint16(b[at:], sum)
 }

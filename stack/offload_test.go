@@ -267,3 +267,14 @@ func TestMergeOtherFrames(t *testing.T) {
 		}
 	}
 }
+
+// TestCompleteZero: a checksum that comes out as 0 is 0 for TCP (RFC 1624: Wireshark takes 0xffff for a wrong one), and
+// 0xffff for UDP, where 0 means that there is none (RFC 768).
+func TestCompleteZero(t *testing.T) {
+	for at, want := range map[uint16][]byte{16: {0, 0}, 6: {0xff, 0xff}} {
+		p := make([]byte, 40)
+		p[20], p[21] = 0xff, 0xff // the sum of all
+		got := stack.NewOffloadPacket(p, stack.Offload{NeedsChecksum: true, ChecksumStart: 20, ChecksumOffset: at}).Bytes()
+		require.Equal(t, want, got[20+at:20+at+2], at)
+	}
+}
