@@ -50,20 +50,40 @@ func controlPath(name string) string {
 func (s *liveSession) serveControl(ctx context.Context, asked, device string) (name string, err error) {
 	if name = asked; name == "" {
 		name = device
-		for n := 2; taken(controlPath(name)); n++ {
-			name = fmt.Sprintf("%s-%d", device, n)
-		}
 	}
-	path := controlPath(name)
-	if path != name {
-		if err := ownDir(filepath.Dir(path)); err != nil {
+	folder := filepath.Dir(controlPath(name))
+	if folder == controlDir() {
+		if err := ownDir(folder); err != nil {
 			return "", err
 		}
 	}
+	unlock, err := lockFolder(folder)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	for n := 2; asked == "" && taken(controlPath(name)); n++ {
+		name = fmt.Sprintf("%s-%d", device, n)
+	}
+	path := controlPath(name)
 	if taken(path) {
 		return "", fmt.Errorf("%s: another session has this control socket; choose another --control", path)
 	}
 	return name, s.listen(ctx, path)
+}
+
+// lockFolder keeps other sessions from taking a control socket in a folder between
+// the look whether it is free and the bind.
+func lockFolder(dir string) (unlock func(), err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		f.Close()
+		return nil, os.NewSyscallError("flock", err)
+	}
+	return func() { f.Close() }, nil
 }
 
 // taken reports whether a session answers at a control socket.
