@@ -50,21 +50,21 @@ func (i *iface) peer(p netip.Prefix) error {
 // run by [World.RunPaced].
 type RealHost struct {
 	w      *World
-	name   string
+	cfg    HostConfig
 	num    int
-	addrs  []netip.Prefix
 	ifaces []*RealInterface
 }
 
-// AddRealHost adds a host whose network stack is somebody else's.
-func (w *World) AddRealHost(name string, addrs []netip.Prefix) (*RealHost, error) {
-	if name == "" {
+// AddRealHost adds a host whose network stack is somebody else's. What cfg says of
+// that stack is for whoever sets it up: [RealHost.Config].
+func (w *World) AddRealHost(cfg HostConfig) (*RealHost, error) {
+	if cfg.Name == "" {
 		return nil, errors.New("a host needs a name")
 	}
-	for _, p := range addrs {
-		w.netdb.AddHost(name, p.Addr())
+	for _, p := range cfg.Addrs {
+		w.netdb.AddHost(cfg.Name, p.Addr())
 	}
-	r := &RealHost{w: w, name: name, num: w.nextNum(), addrs: addrs}
+	r := &RealHost{w: w, cfg: cfg, num: w.nextNum()}
 	w.reals = append(w.reals, r)
 	return r, nil
 }
@@ -74,10 +74,13 @@ func (w *World) AddRealHost(name string, addrs []netip.Prefix) (*RealHost, error
 func (w *World) RealHosts() []*RealHost { return w.reals }
 
 // Name is the host's name.
-func (r *RealHost) Name() string { return r.name }
+func (r *RealHost) Name() string { return r.cfg.Name }
+
+// Config is what AddRealHost was given: what the host's stack is to be set to.
+func (r *RealHost) Config() HostConfig { return r.cfg }
 
 // Addrs lists the host's addresses.
-func (r *RealHost) Addrs() []netip.Prefix { return r.addrs }
+func (r *RealHost) Addrs() []netip.Prefix { return r.cfg.Addrs }
 
 // Interfaces lists the host's interfaces, one a link.
 func (r *RealHost) Interfaces() []*RealInterface { return r.ifaces }
@@ -94,7 +97,7 @@ func (r *RealHost) AddRoute(dst netip.Prefix, gateway netip.Addr) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("host %s: no link leads to the gateway %s", r.name, gateway)
+	return fmt.Errorf("host %s: no link leads to the gateway %s", r.cfg.Name, gateway)
 }
 
 // RealInterface is an interface of a RealHost: what a TUN device in its
@@ -125,7 +128,7 @@ func (i *RealInterface) reaches(a netip.Addr) bool {
 func (r *RealHost) attachEnd(cfg *LinkConfig, addrs []netip.Prefix) (nodeEnd, error) {
 	unnumbered := len(addrs) == 0 && len(r.ifaces) > 0
 	if len(addrs) == 0 {
-		addrs = r.addrs
+		addrs = r.cfg.Addrs
 	}
 	if unnumbered { // only the first interface is on the host's subnets
 		addrs = slices.Clone(addrs)
@@ -134,10 +137,10 @@ func (r *RealHost) attachEnd(cfg *LinkConfig, addrs []netip.Prefix) (nodeEnd, er
 		}
 	}
 	for _, p := range addrs {
-		r.w.netdb.AddHost(r.name, p.Addr())
+		r.w.netdb.AddHost(r.cfg.Name, p.Addr())
 	}
 	i := &RealInterface{addrs: addrs, unnumbered: unnumbered, dev: &Device{w: r.w, cfg: DeviceConfig{
-		Name: fmt.Sprintf("eth%d", len(r.ifaces)), Peer: r.name, MTU: cfg.MTU, Ethernet: cfg.Ethernet,
+		Name: fmt.Sprintf("eth%d", len(r.ifaces)), Peer: r.cfg.Name, MTU: cfg.MTU, Ethernet: cfg.Ethernet,
 	}}}
 	i.dev.cfg.Write = i.absent
 	if cfg.Ethernet {

@@ -19,7 +19,7 @@ func realStation(t *testing.T) (l *lab, hosts []*sim.Host, real *sim.RealHost) {
 	l = newLab(t, sim.Config{Seed: 7})
 	sw := l.AddSwitch("sw")
 	h1 := l.host("h1", "10.0.0.1/24")
-	real, err := l.AddRealHost("h2", prefixes("10.0.0.2/24"))
+	real, err := l.AddRealHost(sim.HostConfig{Name: "h2", Addrs: prefixes("10.0.0.2/24")})
 	require.NoError(t, err)
 	h3 := l.host("h3", "10.0.0.3/24")
 	for _, n := range []sim.Node{h1, real, h3} {

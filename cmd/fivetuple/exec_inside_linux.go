@@ -80,6 +80,11 @@ func becomeProgram(conn *os.File) error {
 	if err := tun.LoopbackUp(); err != nil {
 		return err
 	}
+	for _, s := range p.Settings {
+		if err := s.set(); err != nil {
+			return err
+		}
+	}
 	if err := p.open(conn); err != nil {
 		return err
 	}

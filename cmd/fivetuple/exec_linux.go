@@ -229,6 +229,11 @@ func (l *lab) runWorld(ctx context.Context) error {
 		if len(p.real.Interfaces()) == 0 {
 			return usagef("host %s has no link: a program there would reach nobody", p.host)
 		}
+		cfg := p.real.Config()
+		var err error
+		if p.settings, err = settingsOf(&cfg); err != nil {
+			return err
+		}
 	}
 	names, err := hostsFile(l.world)
 	if err != nil {

@@ -27,12 +27,13 @@ const exitNotStarted = 125
 
 // program is one real program and the host whose place it takes.
 type program struct {
-	host  string
-	args  []string
-	world *sim.World
-	real  *sim.RealHost
-	cmd   *exec.Cmd
-	done  chan struct{} // closed when it has ended
+	host     string
+	args     []string
+	world    *sim.World
+	real     *sim.RealHost
+	cmd      *exec.Cmd
+	settings []setting
+	done     chan struct{} // closed when it has ended
 
 	devices []*sim.Device
 	conn    *sockdiag.Conn // asks its kernel for connections; nil: nobody does
@@ -42,6 +43,7 @@ type program struct {
 // plan is what the child that becomes the program has to set up first.
 type plan struct {
 	Interfaces []planInterface
+	Settings   []setting
 	Hosts      string   // replaces /etc/hosts; "": it stays
 	Resolv     string   // replaces /etc/resolv.conf; "": it stays
 	Tun        *planTun // drives the one interface; nil: each is read a packet at a time
@@ -88,7 +90,7 @@ type planTun struct {
 
 // start starts the program on the host's interfaces.
 func (p *program) start(ctx context.Context, names string, diag bool) error {
-	todo := plan{Hosts: names, Diag: diag, Args: p.args}
+	todo := plan{Hosts: names, Settings: p.settings, Diag: diag, Args: p.args}
 	for _, i := range p.real.Interfaces() {
 		todo.Interfaces = append(todo.Interfaces, planInterface{i.Name(), i.MTU(), i.MAC(), i.Addrs(), i.Routes()})
 	}

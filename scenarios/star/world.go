@@ -76,7 +76,7 @@ func (r *runner) host(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tup
 		return nil, err
 	}
 	if slices.Contains(r.cfg.Real, name) {
-		real, err := r.world.AddRealHost(name, cfg.Addrs)
+		real, err := r.world.AddRealHost(cfg)
 		if err != nil {
 			return nil, err
 		}
