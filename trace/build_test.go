@@ -3,6 +3,7 @@ package trace_test
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 )
 
 var be = binary.BigEndian
@@ -82,5 +83,15 @@ func arp(op uint16) []byte {
 // with changes one byte.
 func with(b []byte, at int, v byte) []byte {
 	b[at] = v
+	return b
+}
+
+// extended puts IPv6 extension headers of 8 bytes before what a packet carries.
+func extended(b []byte, headers ...byte) []byte {
+	for i := len(headers) - 1; i >= 0; i-- {
+		b = slices.Insert(b, 40, b[6], 0, 0, 0, 0, 0, 0, 0)
+		b[6] = headers[i]
+		be.PutUint16(b[4:], uint16(len(b)-40))
+	}
 	return b
 }

@@ -60,6 +60,11 @@ const (
 	protoTCP    = 6
 	protoUDP    = 17
 	protoICMPv6 = 58
+
+	extHopByHop    = 0
+	extRouting     = 43
+	extFragment    = 44
+	extDestination = 60
 )
 
 // Decode reads an Ethernet frame or an IP packet. It never fails: what it
@@ -89,10 +94,7 @@ func decodeIP(b []byte) Summary {
 	case len(b) >= 20 && b[0]>>4 == 4:
 		return decodeIPv4(b)
 	case len(b) >= 40 && b[0]>>4 == 6:
-		src, _ := netip.AddrFromSlice(b[8:24])
-		dst, _ := netip.AddrFromSlice(b[24:40])
-		end := min(len(b), 40+int(binary.BigEndian.Uint16(b[4:])))
-		return decodeTransport(b[6], b[40:end], "ipv6", src, dst)
+		return decodeIPv6(b)
 	}
 	return Summary{Proto: "ip", Text: "not an IP packet"}
 }
@@ -112,6 +114,39 @@ func decodeIPv4(b []byte) Summary {
 	}
 	s := decodeTransport(b[9], b[hl:end], "ipv4", src, dst)
 	if frag&0x2000 != 0 {
+		s.Text = strings.TrimSpace(s.Text + " first fragment")
+	}
+	return s
+}
+
+// decodeIPv6 finds the upper layer behind the extension headers (RFC 8200, 4).
+func decodeIPv6(b []byte) Summary {
+	src, _ := netip.AddrFromSlice(b[8:24])
+	dst, _ := netip.AddrFromSlice(b[24:40])
+	next, rest := b[6], b[40:min(len(b), 40+int(binary.BigEndian.Uint16(b[4:])))]
+	first := false
+	for len(rest) >= 8 {
+		size := 8
+		switch next {
+		case extHopByHop, extRouting, extDestination:
+			size += 8 * int(rest[1])
+		case extFragment:
+			frag := binary.BigEndian.Uint16(rest[2:])
+			if off := frag &^ 7; off != 0 { // in units of 8 bytes, above 3 bits of flags
+				return Summary{Proto: "ipv6", Src: netip.AddrPortFrom(src, 0), Dst: netip.AddrPortFrom(dst, 0),
+					Len: len(rest) - 8, Text: fmt.Sprintf("fragment at offset %d", off)}
+			}
+			first = frag&1 != 0
+		default:
+			size = 0
+		}
+		if size == 0 || size > len(rest) {
+			break
+		}
+		next, rest = rest[0], rest[size:]
+	}
+	s := decodeTransport(next, rest, "ipv6", src, dst)
+	if first {
 		s.Text = strings.TrimSpace(s.Text + " first fragment")
 	}
 	return s
@@ -213,7 +248,7 @@ var icmp6Names = map[[2]byte]string{
 	{128, 0}: "echo request", {129, 0}: "echo reply",
 	{1, 0}: "no route", {1, 3}: "address unreachable", {1, 4}: "port unreachable", {2, 0}: "packet too big",
 	{3, 0}: "hop limit exceeded", {133, 0}: "router solicitation", {134, 0}: "router advertisement",
-	{135, 0}: "neighbor solicitation", {136, 0}: "neighbor advertisement", {143, 0}: "MLDv2 report",
+	{130, 0}: "MLD query", {131, 0}: "MLD report", {132, 0}: "MLD done", {135, 0}: "neighbor solicitation", {136, 0}: "neighbor advertisement", {143, 0}: "MLDv2 report",
 }
 
 func icmpText(b []byte, names map[[2]byte]string, echoReply, echoRequest byte) string {
