@@ -171,27 +171,43 @@ func (o *pktOptions) run(cmd *cobra.Command, args []string) error {
 	if o.compareBoth {
 		return o.compareAll(cmd.Context(), cmd.OutOrStdout(), scripts, defines)
 	}
-	results := o.runJobs(cmd.Context(), scripts, defines, o.schedule(len(scripts)))
+	say := func(_ int, r *pktResult) { o.say(r, profile) }
+	if o.update {
+		say = nil
+	}
+	results := o.runJobs(cmd.Context(), scripts, defines, o.schedule(len(scripts)), say)
 	if err := context.Cause(cmd.Context()); err != nil {
 		return err
 	}
 	if o.update {
 		return o.writeProfile(cmd, results)
 	}
-	return o.report(results, profile)
+	return o.report(results)
 }
 
-// runJobs runs the scripts, several at a time; the results are in their order.
-func (o *pktOptions) runJobs(ctx context.Context, scripts []pktScript, defines map[string]string, jobs int) []*pktResult {
+// runJobs runs the scripts, several at a time; the results are in their order. say,
+// unless it is nil, is told of each as soon as it and all before it are there, one at
+// a time.
+func (o *pktOptions) runJobs(ctx context.Context, scripts []pktScript, defines map[string]string, jobs int, say func(int, *pktResult)) []*pktResult {
 	results := make([]*pktResult, len(scripts))
 	next := make(chan int)
+	var mu sync.Mutex // guards results and said
+	said := 0
+	have := func(i int, r *pktResult) {
+		mu.Lock()
+		defer mu.Unlock()
+		results[i] = r
+		for ; say != nil && ctx.Err() == nil && said < len(results) && results[said] != nil; said++ {
+			say(said, results[said])
+		}
+	}
 	var wg sync.WaitGroup
 	for range jobs {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
 			for i := range next {
-				results[i] = o.one(ctx, scripts[i], defines)
+				have(i, o.one(ctx, scripts[i], defines))
 			}
 		}()
 	}

@@ -48,17 +48,13 @@ func (o *pktOptions) compareAll(ctx context.Context, out io.Writer, scripts []pk
 	net.target, lin.target = onNetstack, onLinux
 	o.target = onLinux
 	jobs := o.schedule(len(scripts))
-	ours := net.runJobs(ctx, scripts, defines, jobs)
-	theirs := lin.runJobs(ctx, scripts, defines, jobs)
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
+	ours := net.runJobs(ctx, scripts, defines, jobs, nil)
 	var both, onlyOurs, onlyTheirs, neither, differ int
 	agree := true
-	for i := range scripts {
-		c := o.compare(ours[i], theirs[i])
+	lin.runJobs(ctx, scripts, defines, jobs, func(i int, theirs *pktResult) {
+		c := o.compare(ours[i], theirs)
 		agree = agree && c.Agree
-		ourPass, theirPass := ours[i].problem == nil, theirs[i].problem == nil
+		ourPass, theirPass := ours[i].problem == nil, theirs.problem == nil
 		switch {
 		case ourPass && theirPass:
 			both++
@@ -73,6 +69,9 @@ func (o *pktOptions) compareAll(ctx context.Context, out io.Writer, scripts []pk
 			differ++
 		}
 		c.print(out, o.asJSON, o.verbose || len(scripts) == 1)
+	})
+	if err := context.Cause(ctx); err != nil {
+		return err
 	}
 	if !o.asJSON {
 		fmt.Fprintf(out, "compare: %d scripts, %d pass on both, %d on netstack alone, %d on Linux alone, %d on neither; the packets of %d differ\n",

@@ -11,18 +11,24 @@ import (
 	"fivetuple/scenarios/packetdrill"
 )
 
-// report writes the results, and ends with a count of the verdicts.
-func (o *pktOptions) report(results []*pktResult, profile *packetdrill.Profile) error {
+// say writes one result, and what the profile says about it.
+func (o *pktOptions) say(r *pktResult, profile *packetdrill.Profile) {
+	r.Expected = profile.Expects(r.Script, packetdrill.Verdict(r.Verdict), r.problem)
+	r.Reason = profile.Reason(r.Script, packetdrill.Verdict(r.Verdict), r.problem)
+	if out := o.reports.text; out != nil {
+		r.print(out, o.asJSON)
+	}
+}
+
+// report ends what was said of the results with a count of the verdicts, and writes
+// the files.
+func (o *pktOptions) report(results []*pktResult) error {
 	out := o.reports.text
 	counts, unexpected := make(map[string]int), 0
 	for _, r := range results {
 		counts[r.Verdict]++
-		if r.Expected = profile.Expects(r.Script, packetdrill.Verdict(r.Verdict), r.problem); r.Expected != "" {
+		if r.Expected != "" {
 			unexpected++
-		}
-		r.Reason = profile.Reason(r.Script, packetdrill.Verdict(r.Verdict), r.problem)
-		if out != nil {
-			r.print(out, o.asJSON)
 		}
 	}
 	if out != nil && !o.asJSON {
