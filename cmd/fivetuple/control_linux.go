@@ -86,13 +86,14 @@ func lockFolder(dir string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// taken reports whether a session answers at a control socket.
+// taken reports whether a session has a control socket: one that was killed has left
+// its file behind. EAGAIN is a session that many ask at once (unix(7)).
 func taken(path string) bool {
 	c, err := net.Dial("unix", path)
 	if err == nil {
 		c.Close()
 	}
-	return err == nil
+	return err == nil || errors.Is(err, unix.EAGAIN)
 }
 
 func (s *liveSession) listen(ctx context.Context, path string) error {
@@ -256,6 +257,9 @@ func sessionHint() string {
 	found, _ := filepath.Glob(filepath.Join(controlDir(), "*.sock")) // the pattern is well formed
 	var names []string
 	for _, p := range found {
+		if !taken(p) {
+			continue
+		}
 		names = append(names, "@"+strings.TrimSuffix(filepath.Base(p), ".sock"))
 	}
 	if len(names) == 0 {

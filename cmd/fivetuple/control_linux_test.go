@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,4 +96,23 @@ func TestUpControlFlood(t *testing.T) {
 	require.Contains(t, tool(t, nil, "fivetuple", "stats", "@"+socket), "host lab")
 	require.NoError(t, unix.Close(stuck))
 	p.stop()
+}
+
+// TestSessionHint: of the control sockets in the folder, those are named behind which
+// somebody listens; a session that was killed has left its file.
+func TestSessionHint(t *testing.T) {
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
+	require.NoError(t, os.Mkdir(controlDir(), 0o700))
+	socket := func(name string) *net.UnixListener {
+		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: controlPath(name), Net: "unix"})
+		require.NoError(t, err)
+		l.SetUnlinkOnClose(false)
+		t.Cleanup(func() { l.Close() })
+		return l
+	}
+	require.NoError(t, socket("killed").Close())
+	require.Contains(t, sessionHint(), "no session of this user runs")
+	socket("ft0")
+	socket("ft1")
+	require.Equal(t, "; there are @ft0, @ft1", sessionHint())
 }
