@@ -70,15 +70,17 @@ func (d *fastDevice) appendPolled(fds []unix.PollFd, fd, wake uintptr) []unix.Po
 
 // poll waits, and takes what was written to the eventfds.
 func poll(fds []unix.PollFd, timeout time.Duration, busy *busyPoll) error {
+	// With one processor, others who can run would wait until the scheduler sees that this call takes long.
+	runtime.Gosched()
+	if busy.ask(fds, timeout) {
+		timeout = 0
+	} else if busy.awake != nil {
+		timeout = busy.awake.limit(time.Now(), timeout)
+	}
 	var ts *unix.Timespec
 	if timeout >= 0 {
 		t := unix.NsecToTimespec(int64(timeout))
 		ts = &t
-	}
-	// With one processor, others who can run would wait until the scheduler sees that this call takes long.
-	runtime.Gosched()
-	if busy.ask(fds, timeout) {
-		ts = &unix.Timespec{}
 	}
 	_, err := unix.Ppoll(fds, ts, nil)
 	if errors.Is(err, unix.EINTR) {

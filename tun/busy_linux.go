@@ -14,6 +14,7 @@ type busyPoll struct {
 	span     time.Duration // for how long after a packet; 0: never
 	received time.Time     // when the last packet came
 	rest     time.Time     // until when it does not ask
+	awake    *Awake        // nil: processors may halt
 }
 
 const (
@@ -25,8 +26,12 @@ const (
 
 // packet notes that there was a packet.
 func (b *busyPoll) packet() {
-	if b.span > 0 {
-		b.received = time.Now()
+	if b.span == 0 && b.awake == nil {
+		return
+	}
+	b.received = time.Now()
+	if b.awake != nil {
+		b.awake.packet(b.received)
 	}
 }
 

@@ -56,6 +56,10 @@ type Config struct {
 	// [Water] always does.
 	BusyPoll time.Duration
 
+	// Awake, if not nil, keeps processors from halting while packets come: [KeepAwake]. A wait may then end
+	// before its timeout. Mode [Water] has no use for it.
+	Awake *Awake
+
 	// Notice, if not nil, is told in one sentence of each mode that the kernel does not have.
 	Notice func(string)
 }

@@ -100,7 +100,7 @@ func newFast(fd int, cfg Config, vnet, udp bool) (*fastDevice, error) {
 		return nil, &Error{Problem: fmt.Sprintf("open device %s: eventfd: %v", cfg.Name, err), Err: err}
 	}
 	f := os.NewFile(uintptr(fd), "/dev/net/tun")
-	d := &fastDevice{vnet: vnet, offload: cfg.Offload, udp: udp, wake: os.NewFile(uintptr(wake), "eventfd"), busy: busyPoll{span: cfg.BusyPoll},
+	d := &fastDevice{vnet: vnet, offload: cfg.Offload, udp: udp, wake: os.NewFile(uintptr(wake), "eventfd"), busy: busyPoll{span: cfg.BusyPoll, awake: cfg.Awake},
 		file: file{name: cfg.Name, mtu: cfg.MTU, ethernet: cfg.Ethernet, file: f}}
 	d.closeFile = sync.OnceValue(d.close)
 	d.reading.batch, d.reading.wait, d.writing.batch = d.readBatch, d.waitRead, d.writeBatch

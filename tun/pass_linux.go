@@ -17,7 +17,9 @@ type Passed struct {
 	Offload bool
 	UDP     bool // offloads of UDP too
 
-	BusyPoll time.Duration // as in [Config]: for who adopts it to set
+	// As in [Config]: for who adopts it to set.
+	BusyPoll time.Duration
+	Awake    *Awake `json:"-"`
 }
 
 // Pass describes an open device, and calls use with its descriptor, which is valid
@@ -45,7 +47,7 @@ func Adopt(fd int, p Passed) (Device, error) {
 		unix.Close(fd)
 		return nil, &Error{Problem: fmt.Sprintf("take over device %s: %v", p.Name, err), Err: err}
 	}
-	d, err := newFast(fd, Config{Name: p.Name, MTU: p.MTU, Offload: p.Offload, BusyPoll: p.BusyPoll}, p.Mode == Vnet, p.UDP)
+	d, err := newFast(fd, Config{Name: p.Name, MTU: p.MTU, Offload: p.Offload, BusyPoll: p.BusyPoll, Awake: p.Awake}, p.Mode == Vnet, p.UDP)
 	if err != nil {
 		return nil, err
 	}

@@ -168,7 +168,7 @@ func (l *live) askKernels() error {
 
 // closeDevices takes the devices away.
 func (l *live) closeDevices() error {
-	var errs []error
+	errs := []error{l.upConfig.tun.Awake.Close()}
 	for _, d := range l.devs {
 		errs = append(errs, d.Close())
 	}

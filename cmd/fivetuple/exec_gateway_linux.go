@@ -87,7 +87,7 @@ func (c *execConfig) runGateway(cmd *cobra.Command, args []string) (err error) {
 	u := &c.up
 	u.out, u.diag, u.seed, u.inside = c.out, c.diag, c.seed, true
 	u.out.quiet = true
-	u.tun, u.device, u.offload, u.congestion, u.busyPoll, u.name = "eth0", "auto", "auto", "cubic", "100us", "lab"
+	u.tun, u.device, u.offload, u.congestion, u.wait, u.name = "eth0", "auto", "auto", "cubic", defaultWait, "lab"
 	cfg, err := u.check()
 	if err != nil {
 		return err
@@ -155,7 +155,7 @@ func (l *live) openBehind() error {
 	b.todo.Interfaces = []planInterface{{Name: cfg.Name, MTU: cfg.MTU, Addrs: l.hostAddrs, Routes: direct(defaultRoutes(l.hostAddrs))}}
 	err := b.make()
 	if err == nil {
-		b.said.Tun.BusyPoll = cfg.BusyPoll
+		b.said.Tun.BusyPoll, b.said.Tun.Awake = cfg.BusyPoll, cfg.Awake
 		l.tun, err = tun.Adopt(b.fds[0], *b.said.Tun)
 	}
 	if err != nil {

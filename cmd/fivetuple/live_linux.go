@@ -47,6 +47,9 @@ type live struct {
 // captures of an earlier run are left alone.
 func (l *live) setUp(cmd *cobra.Command) (err error) {
 	l.upConfig.tun.Notice = func(text string) { fmt.Fprintln(l.complaints, "note: "+text) }
+	if err := l.keepAwake(); err != nil {
+		return usageError{err}
+	}
 	if err := l.openDevice(); err != nil {
 		return usageError{err}
 	}

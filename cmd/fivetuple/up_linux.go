@@ -20,13 +20,14 @@ import (
 // upFlags is what `fivetuple up` was asked for, as it was typed.
 type upFlags struct {
 	tun, tap, serve, files, scenario, name, duration, control, record string
-	device, offload, busyPoll, congestion, netem, user, netns         string
+	device, offload, congestion, netem, user, netns                   string
 	delay, loss, rate                                                 string
 	addrs, hostAddrs, also                                            []string
 	forward, inside                                                   bool // inside: the namespace is that of exec's program
 	mtu                                                               int
 	seed                                                              uint64
 	gateway                                                           gatewayFlags
+	wait                                                              waitFlags
 	diag                                                              diag
 	out                                                               outputs
 }
@@ -34,6 +35,7 @@ type upFlags struct {
 // upConfig is the same, checked.
 type upConfig struct {
 	tun              tun.Config
+	awake            func() (*tun.Awake, error) // what tun.Awake will be; nil: none
 	name, congestion string
 	seed             uint64
 	addrs, hostAddrs []netip.Prefix
@@ -104,7 +106,7 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.IntVar(&u.mtu, "mtu", tun.DefaultMTU, "largest packet in `bytes`")
 	f.StringVar(&u.device, "device", "auto", "how the device is driven: offload, raw or water; auto is the best that the\nkernel has, in this `mode`'s order")
 	f.StringVar(&u.offload, "offload", "auto", "exchange packets of up to 64 KiB with Linux, `on` or off; auto is on while\nnobody looks at packets or impairs them: with -q, and without a file of them")
-	f.StringVar(&u.busyPoll, "busy-poll", "100us", "ask the device for this `time` after each packet, before sleeping, as long as nobody else wants\nthe processor: quicker answers. 0s: sleep at once")
+	u.wait.define(f)
 	f.StringVar(&u.congestion, "congestion", "cubic", "congestion control, cubic or `reno`")
 	f.StringVar(&u.serve, "serve", "", "built-in `services`, separated by commas")
 	f.StringVar(&u.files, "files", "", "serve this `directory` with Go's net/http, on port 80, or 8080 beside the http service")
@@ -182,16 +184,6 @@ func (u *upFlags) check() (c *upConfig, err error) {
 	return c, nil
 }
 
-// checkBusyPoll reads --busy-poll.
-func (c *upConfig) checkBusyPoll(text string) (err error) {
-	c.tun.BusyPoll, err = netem.ParseDuration(text)
-	switch {
-	case err != nil || c.tun.BusyPoll < 0 || c.tun.BusyPoll > tun.MaxBusyPoll:
-		return usagef("--busy-poll %q: a time from 0s to %v, as 50us", text, tun.MaxBusyPoll)
-	}
-	return nil
-}
-
 // checkDevice reads how the device is driven.
 func (c *upConfig) checkDevice(u *upFlags) error {
 	switch {
@@ -208,7 +200,7 @@ func (c *upConfig) checkDevice(u *upFlags) error {
 			return usagef("--device %q: there are auto, offload, raw and water", u.device)
 		}
 	}
-	if err := c.checkBusyPoll(u.busyPoll); err != nil {
+	if err := u.wait.check(c); err != nil {
 		return err
 	}
 	switch u.offload {

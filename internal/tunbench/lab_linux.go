@@ -98,16 +98,31 @@ func mustFailures(servers []*server) error {
 func (l *lab) round(servers []*server, round int) bool {
 	for i := range servers {
 		s := servers[(round+i)%len(servers)] // nobody is always first
-		for _, m := range measurements {
-			if !contains(l.only, m.name) || s.kind.gateway && !m.gateway || s.kind.short && m.bulk || s.failed(m.name) {
-				continue
-			}
-			if time.Since(l.begin) > l.limit {
-				return false
-			}
-			if err := m.run(l.options, s); err != nil {
-				s.fail(m.name, err)
-			}
+		end, err := s.keepAwake()
+		if err != nil {
+			s.fail("", err)
+			continue
+		}
+		inTime := l.measureOne(s)
+		end()
+		if !inTime {
+			return false
+		}
+	}
+	return true
+}
+
+// measureOne measures one server, and reports whether there was time for it.
+func (l *lab) measureOne(s *server) bool {
+	for _, m := range measurements {
+		if !contains(l.only, m.name) || s.kind.gateway && !m.gateway || s.kind.short && m.bulk || s.failed(m.name) {
+			continue
+		}
+		if time.Since(l.begin) > l.limit {
+			return false
+		}
+		if err := m.run(l.options, s); err != nil {
+			s.fail(m.name, err)
 		}
 	}
 	return true
@@ -116,7 +131,7 @@ func (l *lab) round(servers []*server, round int) bool {
 // measureIdle measures idle connections on a server of its own, which has no
 // memory of other measurements.
 func (l *lab) measureIdle(of *server) {
-	if of.kind.gateway || of.kind.short || of.failed("") || time.Since(l.begin) > l.limit {
+	if of.kind.gateway || of.kind.short || of.awake || of.failed("") || time.Since(l.begin) > l.limit {
 		return
 	}
 	s := l.launch(of.variant)

@@ -140,7 +140,7 @@ func ratios(servers []*server) []string {
 		line(c.title+"-veth", c.name, byName["offload"], byName["veth"])
 	}
 	for _, s := range servers {
-		if s.name == "veth" || s.name == "offload" || s.name == "no-poll" || s.name == "raw" || s.kind.name == "gateway" {
+		if s.name == "veth" || s.name == "offload" || s.name == "no-awake" || s.name == "no-poll" || s.name == "raw" || s.kind.name == "gateway" {
 			continue
 		}
 		ours := byName["offload"]

@@ -86,7 +86,7 @@ func TestFailed(t *testing.T) {
 
 func TestCommandLine(t *testing.T) {
 	for _, tc := range []struct{ name, args, want string }{
-		{"no such variant", "-variants veth,fast", "-variants fast: there are veth, offload, no-poll, mirror, raw"},
+		{"no such variant", "-variants veth,fast", "-variants fast: there are veth, offload, no-awake, no-poll, mirror, raw"},
 		{"an MTU for a server", "-variants water-9000", "-variants water-9000: there are veth"},
 		{"an MTU that IPv6 forbids", "-variants pasta-100", "an MTU is 1280 to 65520 bytes"},
 		{"a mirror that works for long", "-variants mirror-2s", "a mirror works for 0s to 1ms"},

@@ -135,17 +135,35 @@ func (s *server) device() string { return "bench" + strconv.Itoa(s.number) }
 
 // upDevices are the flags of `fivetuple up` for the device, which is named last.
 var upDevices = map[string][]string{
-	"offload": {"--device", "offload", "--tun"},
-	"no-poll": {"--device", "offload", "--busy-poll", "0s", "--tun"},
-	"raw":     {"--device", "raw", "--tun"},
-	"water":   {"--device", "water", "--tun"},
-	"tap":     {"--device", "offload", "--tap"},
-	"tap-off": {"--device", "offload", "--offload", "off", "--tap"},
+	"offload":  {"--device", "offload", "--tun"},
+	"no-awake": {"--device", "offload", "--cpu-latency", "off", "--tun"},
+	"no-poll":  {"--device", "offload", "--cpu-latency", "off", "--busy-poll", "0s", "--tun"},
+	"raw":      {"--device", "raw", "--tun"},
+	"water":    {"--device", "water", "--tun"},
+	"tap":      {"--device", "offload", "--tap"},
+	"tap-off":  {"--device", "offload", "--offload", "off", "--tap"},
+}
+
+// keepAwake keeps the machine's processors from halting while the server is
+// measured, if it is to be so: that is what `up` asks for itself.
+func (s *server) keepAwake() (end func(), err error) {
+	if !s.awake {
+		return func() {}, nil
+	}
+	f, err := os.OpenFile("/dev/cpu_dma_latency", os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Write(make([]byte, 4)); err != nil { // 0 µs
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
 }
 
 // launchUp starts `fivetuple up` in one of its modes.
 func (l *lab) launchUp(s *server, v variant) error {
-	device := append(slices.Clone(upDevices[v.name]), s.device())
+	device := append(slices.Clone(upDevices[v.kind.name]), s.device())
 	return s.run(exec.Command(l.binary, append(append([]string{"up", "-q"}, device...), "--congestion", "reno",
 		"--addr", s.there[0].String(), "--addr", s.there[1].String(),
 		"--host-addr", s.here[0].String(), "--host-addr", s.here[1].String(), "--serve", "echo,discard,chargen,http")...))
@@ -171,7 +189,7 @@ func (l *lab) launchVeth(s *server, _ variant) (err error) {
 // launchPeer starts a stack of bench/peers, and gives Linux's end of its device
 // its addresses.
 func (l *lab) launchPeer(s *server, v variant) error {
-	err := s.run(exec.Command(filepath.Join(l.peers, "peers"), "-peer", v.name, "-tun", s.device(),
+	err := s.run(exec.Command(filepath.Join(l.peers, "peers"), "-peer", v.kind.name, "-tun", s.device(),
 		"-addr", s.addr.String(), "-addr", s.addr6.String()))
 	if err != nil {
 		return err

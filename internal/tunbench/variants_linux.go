@@ -14,6 +14,8 @@ type variant struct {
 	kind *kind
 	mtu  int
 	work time.Duration // of the mirror, for each packet
+
+	awake bool // no processor halts while it is measured
 }
 
 // kind is what a variant is, whatever its MTU.
@@ -33,6 +35,7 @@ func init() {
 	kinds = []kind{
 		{name: "veth", must: true, launch: (*lab).launchVeth},
 		{name: "offload", must: true, launch: up},
+		{name: "no-awake", launch: up},
 		{name: "no-poll", launch: up},
 		{name: "mirror", short: true, launch: (*lab).launchMirror},
 		{name: "raw", launch: up},
@@ -50,12 +53,17 @@ func init() {
 }
 
 // defaultVariants are the kinds at an MTU of 1500 without those of a TAP device, and pasta at its own default.
-var defaultVariants = []string{"veth", "offload", "no-poll", "mirror", "raw", "water", "fdbased", "wireguard",
+var defaultVariants = []string{"veth", "veth-awake", "offload", "no-awake", "no-poll", "mirror", "raw", "water", "fdbased", "wireguard",
 	"gateway", "tun2socks", "gvisor-tap-vsock", "slirp4netns", "pasta", "pasta-65520"}
 
 // parseVariant reads a name: that of a kind, of a gateway with an MTU, or of a
-// mirror with a time.
+// mirror with a time; each with awakeSuffix or without.
 func parseVariant(name string) (variant, error) {
+	if base, ok := strings.CutSuffix(name, awakeSuffix); ok && base != "no" {
+		v, err := parseVariant(base)
+		v.name, v.awake = name, true
+		return v, err
+	}
 	if i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name }); i >= 0 {
 		return variant{name: name, kind: &kinds[i], mtu: 1500}, nil
 	}
@@ -74,13 +82,15 @@ func parseVariant(name string) (variant, error) {
 		for _, k := range kinds {
 			names = append(names, k.name)
 		}
-		return variant{}, fmt.Errorf("-variants %s: there are %s; a gateway's name may be followed by its MTU, as in pasta-65520, and mirror by a time, as in mirror-20us", name, strings.Join(names, ", "))
+		return variant{}, fmt.Errorf("-variants %s: there are %s; a gateway's name may be followed by its MTU, as in pasta-65520, mirror by a time, as in mirror-20us, and any by -awake", name, strings.Join(names, ", "))
 	}
 	if mtu < 1280 || mtu > 65520 {
 		return variant{}, fmt.Errorf("-variants %s: an MTU is 1280 to 65520 bytes", name)
 	}
 	return variant{name: name, kind: &kinds[i], mtu: mtu}, nil
 }
+
+const awakeSuffix = "-awake"
 
 func cutLast(s, sep string) (before, after string, ok bool) {
 	if i := strings.LastIndex(s, sep); i >= 0 {
