@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 
 	"fivetuple/scenarios"
 	"fivetuple/scenarios/packetdrill"
@@ -183,43 +182,6 @@ func (o *pktOptions) run(cmd *cobra.Command, args []string) error {
 		return o.writeProfile(cmd, results)
 	}
 	return o.report(results)
-}
-
-// runJobs runs the scripts, several at a time; the results are in their order. say,
-// unless it is nil, is told of each as soon as it and all before it are there, one at
-// a time.
-func (o *pktOptions) runJobs(ctx context.Context, scripts []pktScript, defines map[string]string, jobs int, say func(int, *pktResult)) []*pktResult {
-	results := make([]*pktResult, len(scripts))
-	next := make(chan int)
-	var mu sync.Mutex // guards results and said
-	said := 0
-	have := func(i int, r *pktResult) {
-		mu.Lock()
-		defer mu.Unlock()
-		results[i] = r
-		for ; say != nil && ctx.Err() == nil && said < len(results) && results[said] != nil; said++ {
-			say(said, results[said])
-		}
-	}
-	var wg sync.WaitGroup
-	for range jobs {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for i := range next {
-				have(i, o.one(ctx, scripts[i], defines))
-			}
-		}()
-	}
-	for i := range scripts {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- i
-	}
-	close(next)
-	wg.Wait()
-	return results
 }
 
 func (o *pktOptions) one(ctx context.Context, s pktScript, defines map[string]string) *pktResult {
