@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"fivetuple/internal/spell"
 	"fivetuple/sim"
@@ -194,29 +195,62 @@ func (p *program) receive(from *os.File, ifaces int) (said ready, fds []int, err
 // runs already.
 func pump(ctx context.Context, w *sim.World, f *os.File, i *sim.RealInterface) (*sim.Device, error) {
 	context.AfterFunc(ctx, func() { f.Close() })
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
 	opened := make(chan *sim.Device, 1)
-	w.Look(ctx, func() {
-		opened <- i.Open(func(packet []byte) error {
-			_, err := f.Write(packet)
-			return err
-		})
-	})
+	w.Look(ctx, func() { opened <- i.Open(packetWriter(raw)) })
 	var dev *sim.Device
 	select {
 	case dev = <-opened:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	go func() {
-		buf := make([]byte, 65536)
-		for {
-			n, err := f.Read(buf)
-			if err != nil || !dev.Post(ctx, append([]byte(nil), buf[:n]...)) {
-				return
-			}
-		}
-	}()
+	go readPackets(raw, func(packet []byte) bool { return dev.Post(ctx, append([]byte(nil), packet...)) })
 	return dev, nil
+}
+
+// packetWriter writes packets to a device. It does not tell Go's scheduler that this is a
+// system call, as [tun.Device] does not: it does not wait, and takes microseconds.
+func packetWriter(raw syscall.RawConn) func(packet []byte) error {
+	var packet []byte
+	var errno syscall.Errno
+	write := func(fd uintptr) {
+		_, _, errno = unix.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(packet))), uintptr(len(packet)))
+	}
+	return func(b []byte) error {
+		packet = b
+		err := raw.Control(write)
+		if err == nil && errno != 0 {
+			err = os.NewSyscallError("write", errno)
+		}
+		return err
+	}
+}
+
+// readPackets calls take with each packet of a device, until that is closed or take returns
+// false.
+func readPackets(raw syscall.RawConn, take func(packet []byte) bool) {
+	buf := make([]byte, 65536)
+	for over := false; !over; {
+		err := raw.Read(func(fd uintptr) bool {
+			for {
+				n, _, errno := unix.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)))
+				switch {
+				case errno == unix.EAGAIN:
+					return false
+				case errno == unix.EINTR:
+				case errno != 0 || !take(buf[:n]):
+					over = true
+					return true
+				}
+			}
+		})
+		if err != nil {
+			return
+		}
+	}
 }
 
 // servingLimit is how long a program of --with may take until it serves.

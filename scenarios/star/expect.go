@@ -56,8 +56,8 @@ func (r *runner) check(th *starlark.Thread, ok bool, claim, got string) (starlar
 	if got != "" {
 		msg += "\n  got " + got
 	}
-	if len(r.rec.last) > 0 {
-		msg += "\n  the last events were\n    " + strings.Join(r.rec.last, "\n    ")
+	if last := r.rec.lines(); len(last) > 0 {
+		msg += "\n  the last events were\n    " + strings.Join(last, "\n    ")
 	}
 	return nil, errors.New(msg)
 }

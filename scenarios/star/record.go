@@ -14,9 +14,19 @@ import (
 // and every state that changed, without their bytes.
 type recorder struct {
 	world   *sim.World
+	forget  bool // nobody will ask: the latest events are enough
 	packets []packet
 	states  []stateChange
-	last    []string // the latest lines, for failures
+	last    [keepLast]note // the latest events, for failures, in a ring
+	noted   int            // how many there were
+}
+
+// note is an event as a failure shows it: its text, or else a packet, which most
+// are, and of which few are ever shown.
+type note struct {
+	at     time.Duration
+	text   string
+	packet packet
 }
 
 type packet struct {
@@ -46,24 +56,28 @@ func (r *recorder) Event(e *trace.Event) error {
 		if b.What == trace.Dropped || b.What == trace.Sent {
 			p := packet{at: e.At, from: e.Host, to: r.hostOf(b), ttl: hopLimit(b.Data, b.Ethernet), link: b.Link,
 				dropped: b.What == trace.Dropped, again: b.What == trace.Sent && b.Forwarded, re: b.Retransmit, reason: b.Reason, sum: b.Summary}
-			r.packets = append(r.packets, p)
+			if !r.forget {
+				r.packets = append(r.packets, p)
+			}
 			if !p.again {
-				r.note(e, p.String())
+				r.note(note{at: e.At, packet: p})
 			}
 		}
 	case *trace.State:
-		r.states = append(r.states, stateChange{e.Host, *b})
-		r.note(e, fmt.Sprintf("%s %s: %s → %s", e.Host, b.Local, b.From, b.To))
+		if !r.forget {
+			r.states = append(r.states, stateChange{e.Host, *b})
+		}
+		r.say(e, fmt.Sprintf("%s %s: %s → %s", e.Host, b.Local, b.From, b.To))
 	case *trace.Call:
 		if b.What == trace.Return {
 			result := b.Result
 			if b.Errno != "" {
 				result = "-1 " + b.Errno
 			}
-			r.note(e, fmt.Sprintf("%s on %s: %s(%s) = %s", e.Proc, e.Host, b.Name, b.Args, result))
+			r.say(e, fmt.Sprintf("%s on %s: %s(%s) = %s", e.Proc, e.Host, b.Name, b.Args, result))
 		}
 	case *trace.Warning:
-		r.note(e, "warning: "+b.Text)
+		r.say(e, "warning: "+b.Text)
 	}
 	return nil
 }
@@ -84,11 +98,24 @@ func (r *recorder) hostOf(p *trace.Packet) string {
 // Close implements [trace.Sink].
 func (r *recorder) Close() error { return nil }
 
-func (r *recorder) note(e *trace.Event, s string) {
-	if len(r.last) == keepLast {
-		r.last = append(r.last[:0], r.last[1:]...)
+func (r *recorder) note(n note) {
+	r.last[r.noted%keepLast] = n
+	r.noted++
+}
+
+func (r *recorder) say(e *trace.Event, text string) { r.note(note{at: e.At, text: text}) }
+
+// lines are the latest events, the oldest first.
+func (r *recorder) lines() (out []string) {
+	for i := max(0, r.noted-keepLast); i < r.noted; i++ {
+		n := &r.last[i%keepLast]
+		text := n.text
+		if text == "" {
+			text = n.packet.String()
+		}
+		out = append(out, fmt.Sprintf("%12.6f  %s", n.at.Seconds(), text))
 	}
-	r.last = append(r.last, fmt.Sprintf("%12.6f  %s", e.At.Seconds(), s))
+	return out
 }
 
 // String writes a packet as expectations do: who to whom, then packetdrill's

@@ -67,7 +67,8 @@ type Config struct {
 	// found by host(name). Nil makes a new one from Seed.
 	World *sim.World
 	// Real names the hosts that are not simulated: see [sim.RealHost]. Processes
-	// that the script spawns there are left out.
+	// that the script spawns there are left out. Such a run may last: its packets are
+	// not kept, so Run has to end the script, before it expects something of them.
 	Real []string
 	// Run runs World until a limit: a live session paces it. Nil means
 	// [sim.World.Run].
@@ -138,7 +139,7 @@ func (s *Scenario) Run(ctx context.Context, cfg Config) (*Result, error) {
 	for _, sink := range cfg.Sinks {
 		w.Bus().Attach(sink)
 	}
-	r.rec.world = w
+	r.rec.world, r.rec.forget = w, len(cfg.Real) > 0
 	w.Bus().Attach(&r.rec)
 	globals := r.globals()
 	prog, err := starlark.FileProgram(s.file, globals.Has)
