@@ -109,6 +109,7 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 		defer context.AfterFunc(ctx, w.rouse)()
 	}
 	w.resumeReady()
+	w.leave()
 	for len(w.failed) == 0 && !w.pacedDone(limit) {
 		if next := w.loop.peek(); next != nil && next.at <= time.Since(start) {
 			if next.at > limit.until && !limit.quiet {

@@ -138,3 +138,19 @@ func TestOnePort(t *testing.T) {
 	_, err = h.AttachDevice(sim.DeviceConfig{Name: "ft1", Port: port})
 	require.NoError(t, err)
 }
+
+// TestPortFirst: what a process sends when the run begins leaves then, and does
+// not wait for an input or a timer.
+func TestPortFirst(t *testing.T) {
+	for name, run := range map[string]func(*lab) error{
+		"paced":   func(l *lab) error { return l.RunPaced(t.Context(), sim.Until(5*ms)) },
+		"virtual": func(l *lab) error { return l.Run(t.Context(), sim.Until(5*ms)) },
+	} {
+		l, h, port, _ := onPort(t)
+		serve(h, "client", func(p *sockapi.Proc) error {
+			return p.Connect(must(t)(p.Socket(sockapi.AF_INET, sockapi.SOCK_STREAM, 0)), linuxAddr)
+		})
+		require.NoError(t, run(l))
+		require.NotEmpty(t, port.batches, name)
+	}
+}

@@ -79,7 +79,9 @@ func (p *Replayer) advance(ctx context.Context) (pause bool, err error) {
 	if err := w.settleAddresses(); err != nil {
 		return false, err
 	}
+	p.peek() // a device may refuse what leaves first
 	w.resumeReady()
+	w.leave()
 	for {
 		p.peek()
 		switch {

@@ -168,6 +168,7 @@ func (w *World) Run(ctx context.Context, limit Limit) error {
 		return err
 	}
 	w.resumeReady()
+	w.leave()
 	for len(w.failed) == 0 {
 		next := w.loop.peek()
 		if next == nil || (!limit.quiet && next.at > limit.until) {
@@ -274,6 +275,7 @@ func (w *World) Hangup() {
 		h.procs.clear()
 		h.flush(nil, true)
 	}
+	w.leave()
 	for next := w.loop.peek(); next != nil && next.at <= w.loop.now; next = w.loop.peek() {
 		w.Step()
 	}
