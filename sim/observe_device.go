@@ -24,6 +24,9 @@ func (d *Device) look(packets []stack.Packet) {
 		}
 	}
 	for _, ft := range tuples {
+		if !d.obs.on { // it has failed
+			break
+		}
 		d.held = d.obs.ask(d.held, ft, 0) // the packet has no event yet
 	}
 	d.obs.compact()
