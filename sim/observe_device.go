@@ -31,7 +31,7 @@ func (d *Device) look(packets []stack.Packet) {
 	}
 	d.obs.compact()
 	if len(d.held) > 0 {
-		d.w.noteSeen(sightings{Host: d.obs.host, Held: true, Reports: d.held, line: d.line})
+		d.w.noteSeen(sightings{Host: d.obs.host, Held: true, Reports: d.held, device: d.num})
 	}
 }
 

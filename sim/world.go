@@ -58,6 +58,7 @@ type World struct {
 	posts     chan input  // see RunPaced
 	port      Port        // what the loop reads and writes; nil: nothing
 	lines     []*Device   // of port
+	devices   int         // attached, with the port or without
 	asleep    atomic.Bool // the loop waits for port, and posts have to wake it
 	batch     []stack.Packet
 	source    Source // beside the port; nil: none
