@@ -35,11 +35,11 @@ func FuzzDevice(f *testing.F) {
 		f.Add(how, fuzzSeed(how))
 	}
 	f.Fuzz(func(t *testing.T, how byte, data []byte) {
-		if len(data) > 1<<16 {
+		packets := fuzzPackets(data, how)
+		if len(data) > 1<<16 || len(packets) == 0 {
 			return
 		}
 		w, d := fuzzWorld(t, how)
-		packets := fuzzPackets(data, how)
 		if how&fuzzPort == 0 {
 			for _, p := range packets {
 				w.At(w.Now(), func() { d.Inject(p.Data) })
