@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"fivetuple/sim"
+	"fivetuple/sim/netem"
+	"fivetuple/sim/record"
+	"fivetuple/sockapi"
 	"fivetuple/stack"
 	"fivetuple/trace"
 
@@ -58,4 +61,47 @@ func TestObserverFailsAmongMany(t *testing.T) {
 			require.False(t, o.On())
 		})
 	}
+}
+
+// inBatches is an otherSide whose packets are read all at once.
+type inBatches struct{ *otherSide }
+
+func (o inBatches) Receive(ps []stack.Packet, timeout time.Duration) ([]stack.Packet, int, error) {
+	ps, line, err := o.otherSide.Receive(ps, timeout)
+	for len(ps) > 0 && len(o.out) > 0 {
+		ps, o.out = append(ps, stack.NewPacket(o.out[0])), o.out[1:]
+	}
+	return ps, line, err
+}
+
+// TestLookingChangesNothing: a world does the same whether somebody looks at its
+// trace or not, also where packets are damaged: what was recorded with a trace is
+// replayed without one.
+func TestLookingChangesNothing(t *testing.T) {
+	build := func(port sim.Port) (*sim.World, *sim.Device) {
+		w := sim.New(sim.Config{Seed: 7})
+		t.Cleanup(w.Close)
+		h, err := w.AddHost(sim.HostConfig{Name: "lab", Addrs: prefixes("10.0.0.2/24")})
+		require.NoError(t, err)
+		d, err := h.AttachDevice(sim.DeviceConfig{Name: "ft0", Port: port, In: netem.Config{Corrupt: 0.1}})
+		require.NoError(t, err)
+		serve(h, "echo", echo(t, labAddr.String()))
+		return w, d
+	}
+	o := newOtherSide(t, func(p *sockapi.Proc) error {
+		s := must(t)(p.Socket(sockapi.AF_INET, sockapi.SOCK_STREAM, 0))
+		require.NoError(t, p.Connect(s, labAddr))
+		_, err := p.Send(s, make([]byte, 200_000), 0)
+		p.Sleep(time.Hour)
+		return err
+	})
+	live, _ := build(inBatches{o})
+	live.Bus().Attach(&collector{})
+	var file bytes.Buffer
+	rec := recordInto(t, live, &file)
+	require.NoError(t, live.RunPaced(t.Context(), sim.Until(50*ms)))
+	again, d := build(quietPort{})
+	require.ErrorIs(t, replayCut(t, again, rec, &file, d), record.ErrCut)
+	require.NotZero(t, d.Link().Stats(sim.BA).Corrupted)
+	require.Equal(t, live.Packets(), again.Packets())
 }

@@ -259,9 +259,6 @@ func (i *iface) receive(f *flight) {
 		bad = i.h.stack.ChecksumErrors()
 	}
 	taken := i.stack.Deliver(f.pkt)
-	if check && f.corrupt {
-		i.h.stack.Settle()
-	}
 	reason := i.stack.Discarded()
 	if check && (!taken && f.corrupt || i.h.stack.ChecksumErrors() > bad) {
 		reason = "bad checksum"
