@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"fivetuple/sim/record"
 	"fivetuple/sockapi"
 	"fivetuple/stack"
+	"fivetuple/trace"
 
 	"github.com/stretchr/testify/require"
 )
@@ -25,13 +27,14 @@ const (
 	fuzzRepair   // checksums are made right: they would hide what is behind them
 	fuzzImpaired
 	fuzzRouter
+	fuzzGateway // without Ethernet
 )
 
 // FuzzDevice: whatever enters at a device, as packets or as frames, alone or in
 // a batch, whole or with work left to do, the world takes it without harm, and
 // what it answers fits the link.
 func FuzzDevice(f *testing.F) {
-	for how := range byte(32) {
+	for how := range byte(64) {
 		f.Add(how, fuzzSeed(how))
 	}
 	f.Fuzz(func(t *testing.T, how byte, data []byte) {
@@ -39,9 +42,11 @@ func FuzzDevice(f *testing.F) {
 		if len(data) > 1<<16 || len(packets) == 0 {
 			return
 		}
-		w, d := fuzzWorld(t, how)
+		var isn uint32
+		w, d := fuzzWorld(t, how, &isn)
 		if how&fuzzPort == 0 {
 			for _, p := range packets {
+				fuzzMend(p.Data, how, isn)
 				w.At(w.Now(), func() { d.Inject(p.Data) })
 				require.NoError(t, w.Run(context.Background(), sim.Until(w.Now()+time.Millisecond)))
 			}
@@ -49,6 +54,9 @@ func FuzzDevice(f *testing.F) {
 			var file bytes.Buffer
 			rec, err := record.NewWriter(&file, record.Header{})
 			require.NoError(t, err)
+			for _, p := range packets {
+				fuzzMend(p.Data, how, 0)
+			}
 			require.NoError(t, rec.Input(record.Input{Packets: packets}))
 			require.NoError(t, rec.Flush())
 			r, err := record.NewReader(&file)
@@ -64,10 +72,11 @@ func FuzzDevice(f *testing.F) {
 }
 
 // fuzzWorld is a host with a TCP and a UDP server behind a device, and somebody
-// who listens to the trace.
-func fuzzWorld(t *testing.T, how byte) (*sim.World, *sim.Device) {
+// who listens to the trace. It notes the server's initial sequence number.
+func fuzzWorld(t *testing.T, how byte, isn *uint32) (*sim.World, *sim.Device) {
 	l := newLab(t, sim.Config{Seed: 7})
-	h, err := l.AddHost(sim.HostConfig{Name: "h", Addrs: prefixes("10.0.0.2/24", "fd00::2/64"), Forwarding: how&(fuzzRouter|fuzzPort) == fuzzRouter})
+	h, err := l.AddHost(sim.HostConfig{Name: "h", Addrs: prefixes("10.0.0.2/24", "fd00::2/64"), Forwarding: how&(fuzzRouter|fuzzPort) == fuzzRouter,
+		Gateway: how&fuzzGateway != 0})
 	require.NoError(t, err)
 	cfg := sim.DeviceConfig{Name: "ft0", Ethernet: how&fuzzEthernet != 0}
 	most := 1500
@@ -79,7 +88,13 @@ func fuzzWorld(t *testing.T, how byte) (*sim.World, *sim.Device) {
 		most = 1 << 16
 		cfg.Port, cfg.Offload, cfg.OffloadUDP = fuzzSink{t, most}, true, true
 	} else {
-		cfg.Write = func(b []byte) error { require.LessOrEqual(t, len(b), most); return nil }
+		cfg.Write = func(b []byte) error {
+			require.LessOrEqual(t, len(b), most)
+			if s := trace.Decode(b, cfg.Ethernet); s.Flags == "S." {
+				*isn = s.Seq
+			}
+			return nil
+		}
 	}
 	if how&fuzzImpaired != 0 {
 		cfg.In = netem.Config{Delay: ms, Jitter: 2 * ms, Duplicate: 0.3, Corrupt: 0.3, Reorder: 0.3}
@@ -87,7 +102,28 @@ func fuzzWorld(t *testing.T, how byte) (*sim.World, *sim.Device) {
 	}
 	d, err := h.AttachDevice(cfg)
 	require.NoError(t, err)
-	serve(h, "tcp", echo(t, "0.0.0.0:80"))
+	if how&(fuzzGateway|fuzzEthernet) == fuzzGateway {
+		fuzzDivert(t, l.World, h.Stack().InterfaceNamed("eth0"))
+	}
+	serve(h, "tcp", func(p *sockapi.Proc) error {
+		s := must(t)(p.Socket(sockapi.AF_INET6, sockapi.SOCK_STREAM, 0))
+		require.NoError(t, errors.Join(p.Bind(s, netip.MustParseAddrPort("[::]:80")), p.Listen(s, 9)))
+		for {
+			c, _, err := p.Accept(s)
+			if err != nil {
+				continue
+			}
+			p.Go(func(p *sockapi.Proc) error {
+				for b := []byte{0}; len(b) > 0 && err == nil; {
+					if b, err = p.Recv(c, 2000, 0); err == nil {
+						_, err = p.Send(c, b, sockapi.MSG_NOSIGNAL)
+					}
+				}
+				_ = p.Close(c)
+				return nil
+			})
+		}
+	})
 	serve(h, "udp", func(p *sockapi.Proc) error {
 		fd := must(t)(p.Socket(sockapi.AF_INET6, sockapi.SOCK_DGRAM, 0))
 		if err := p.Bind(fd, netip.MustParseAddrPort("[::]:53")); err != nil {
@@ -102,6 +138,24 @@ func fuzzWorld(t *testing.T, how byte) (*sim.World, *sim.Device) {
 	})
 	require.NoError(t, l.Run(context.Background(), sim.Until(0)))
 	return l.World, d
+}
+
+// fuzzDivert takes what is for others: it discards what is damaged, refuses the
+// one and readmits the other.
+func fuzzDivert(t *testing.T, w *sim.World, i *stack.Interface) {
+	require.NoError(t, i.Divert(func(a *stack.Arrival) stack.Ruling {
+		if !a.Intact() {
+			return stack.Ruling{Taken: true, Reason: "damaged"}
+		}
+		b := a.Packet.Bytes()
+		if len(b)%3 == 0 {
+			i.Transmit(stack.UnreachableFor(b, a.Dst.Addr(), stack.HostUnreachable))
+			return stack.Ruling{Taken: true}
+		}
+		kept := a.Packet.Clone()
+		w.At(w.Now(), func() { i.Readmit(kept) })
+		return stack.Ruling{Taken: len(a.Payload()) >= 0}
+	}))
 }
 
 // fuzzSink is a port that takes everything.
@@ -135,12 +189,26 @@ func fuzzPackets(data []byte, how byte) (out []record.Packet) {
 		if o != (stack.Offload{}) {
 			p.Meta, _ = json.Marshal(o)
 		}
-		if how&fuzzRepair != 0 {
-			repair(p.Data[min(len(p.Data), 14*int(how&fuzzEthernet)):])
-		}
 		out, data = append(out, p), data[head+n:]
 	}
 	return out
+}
+
+// fuzzMend makes a packet's acknowledgment number relative to the server's first
+// number, and its checksums right.
+func fuzzMend(b []byte, how byte, isn uint32) {
+	if how&fuzzRepair == 0 {
+		return
+	}
+	b = b[min(len(b), 14*int(how&fuzzEthernet)):]
+	at := 20
+	if len(b) > 0 && b[0]>>4 == 6 {
+		at = 40
+	}
+	if len(b) >= at+20 && (b[9] == 6 || at == 40 && b[6] == 6) {
+		binary.BigEndian.PutUint32(b[at+8:], binary.BigEndian.Uint32(b[at+8:])+isn)
+	}
+	repair(b)
 }
 
 // repair makes the checksums of an IP packet right, where headers are at their
@@ -154,6 +222,9 @@ func repair(b []byte) {
 		head := b[:int(b[0]&15)*4]
 		copy(b[10:12], []byte{0, 0})
 		binary.BigEndian.PutUint16(b[10:], ^sum(head))
+		if b[6]&0x3f != 0 || b[7] != 0 {
+			return // a fragment
+		}
 		proto, pseudo, data = b[9], b[12:20], b[len(head):]
 	case len(b) >= 40 && b[0]>>4 == 6:
 		proto, pseudo, data = b[6], b[8:40], b[40:]
@@ -208,6 +279,9 @@ func fuzzSeed(how byte) (data []byte) {
 	}
 	echo6 := bytes.Clone(echo)
 	echo6[0] = 128
+	seg := func(seq, flags byte, more string) []byte {
+		return append([]byte{0xc0, 0, 0, 80, 0, 0, 0, seq, 0, 0, 0, 1, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0}, more...)
+	}
 	cut := v4(6, 0, syn) // for somebody else, with a header that is longer than the packet
 	cut[19], cut[32] = 99, 0xf0
 	add(0x0800, cut)
@@ -216,6 +290,10 @@ func fuzzSeed(how byte) (data []byte) {
 	add(0x0800, v4(17, 0x2000, udp[:8]))
 	add(0x0800, v4(17, 1, udp[8:]))
 	add(0x0800, v4(1, 0, echo))
+	add(0x0800, v4(6, 0, seg(2, 0x10, "")))
+	add(0x0800, v4(6, 0, seg(2, 0x18, "some data")))
+	add(0x0800, v4(6, 0, seg(16, 0x10, "out of order")))
+	add(0x0800, v4(6, 0, seg(11, 0x11, "")))
 	add(0x86dd, v6(6, syn))
 	add(0x86dd, v6(17, udp))
 	add(0x86dd, v6(44, append([]byte{17, 0, 0, 1, 0, 0, 0, 9}, udp[:8]...)))
