@@ -148,8 +148,8 @@ func fuzzDivert(t *testing.T, w *sim.World, i *stack.Interface) {
 			return stack.Ruling{Taken: true, Reason: "damaged"}
 		}
 		b := a.Packet.Bytes()
-		if len(b)%3 == 0 {
-			i.Transmit(stack.UnreachableFor(b, a.Dst.Addr(), stack.HostUnreachable))
+		if answer := stack.UnreachableFor(b, a.Dst.Addr(), stack.HostUnreachable); len(b)%3 == 0 && answer != nil {
+			i.Transmit(answer)
 			return stack.Ruling{Taken: true}
 		}
 		kept := a.Packet.Clone()

@@ -3,10 +3,12 @@ package sim_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"testing"
 
 	"fivetuple/sim"
 	"fivetuple/sim/record"
+	"fivetuple/stack"
 
 	"github.com/stretchr/testify/require"
 )
@@ -86,4 +88,32 @@ func TestReplayUnfit(t *testing.T) {
 		require.NoError(t, rec.Input(in))
 		require.EqualError(t, replayCut(t, sim.New(sim.Config{}), rec, &file), want)
 	}
+}
+
+// fullPort is a port that takes nothing, and has nothing.
+type fullPort struct{ quietPort }
+
+func (fullPort) Send(_ int, ps []stack.Packet) (int, error) {
+	return len(ps), errors.New("no buffer space")
+}
+
+// TestReplayFirstRefused: what a port refuses before any input comes is refused
+// by the replay, too.
+func TestReplayFirstRefused(t *testing.T) {
+	build := func(port sim.Port) (*lab, *sim.Device) {
+		l := newLab(t, sim.Config{})
+		h := l.host("h", "10.0.0.2/24")
+		d, err := h.AttachDevice(sim.DeviceConfig{Name: "ft0", Port: port})
+		require.NoError(t, err)
+		serve(h, "shoot", shoot(t, "10.0.0.1:9", ms, "first", "second"))
+		return l, d
+	}
+	var file bytes.Buffer
+	live, _ := build(fullPort{})
+	rec := recordInto(t, live.World, &file)
+	require.NoError(t, live.RunPaced(t.Context(), sim.Until(5*ms)))
+	again, d := build(quietPort{})
+	require.ErrorIs(t, replayCut(t, again.World, rec, &file, d), record.ErrCut)
+	require.Contains(t, live.trace.jsonl(t), "no buffer space")
+	require.Equal(t, live.trace.jsonl(t), again.trace.jsonl(t))
 }
