@@ -207,10 +207,12 @@ func (w *World) askSource(start time.Time) {
 	}
 }
 
-// pacedDone reports whether a paced run has reached its limit.
+// pacedDone reports whether a paced run has reached its limit. Events up to that
+// may be late.
 func (w *World) pacedDone(limit Limit) bool {
 	if !limit.quiet {
-		return w.loop.now >= limit.until
+		next := w.loop.peek()
+		return w.loop.now >= limit.until && (next == nil || next.at > limit.until)
 	}
 	for _, t := range w.threads.list {
 		if !t.daemon && !t.done {

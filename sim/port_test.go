@@ -154,3 +154,24 @@ func TestPortFirst(t *testing.T) {
 		require.NotEmpty(t, port.batches, name)
 	}
 }
+
+// busyPort always has a packet.
+type busyPort struct{ quietPort }
+
+func (busyPort) Receive(ps []stack.Packet, _ time.Duration) ([]stack.Packet, int, error) {
+	return append(ps, stack.NewPacket(datagram(1))), 0, nil
+}
+
+// TestPortUntil: a run up to a time runs the events of that time, all of them,
+// also when an input comes in between, by which the clock is beyond it.
+func TestPortUntil(t *testing.T) {
+	l := newLab(t, sim.Config{})
+	_, err := l.host("h", "10.0.0.2/24").AttachDevice(sim.DeviceConfig{Name: "ft0", Port: busyPort{}})
+	require.NoError(t, err)
+	ran := 0
+	for range 3 {
+		l.At(2*ms, func() { ran++ })
+	}
+	require.NoError(t, l.RunPaced(t.Context(), sim.Until(2*ms)))
+	require.Equal(t, 3, ran)
+}
