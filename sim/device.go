@@ -72,6 +72,7 @@ type Port interface {
 type Device struct {
 	cfg  DeviceConfig
 	w    *World
+	num  int // of the world's devices, as recordings have it; less than 0: it is a RealHost's
 	line int // of the port
 	in   *pipe
 	link *Link
@@ -128,6 +129,8 @@ func (h *Host) AttachDevice(cfg DeviceConfig) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.num = h.w.devices
+	h.w.devices++
 	if cfg.Port != nil {
 		d.link.ab.direct, d.link.ba.direct = true, true
 		d.line = len(h.w.lines)

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"fivetuple/sim/netem"
@@ -116,10 +117,15 @@ func (w *World) linkName(base string) string {
 			n++
 		}
 	}
-	if n > 0 {
-		return fmt.Sprintf("%s-%d", base, n+1)
+	name := base
+	for ; n > 0 && (name == base || w.hasLink(name)); n++ {
+		name = fmt.Sprintf("%s-%d", base, n+1)
 	}
-	return base
+	return name
+}
+
+func (w *World) hasLink(name string) bool {
+	return slices.ContainsFunc(w.links, func(l *Link) bool { return l.name == name })
 }
 
 func (c *LinkConfig) directions() (ab, ba netem.Config) {

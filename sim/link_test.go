@@ -218,6 +218,18 @@ func TestLinkNames(t *testing.T) {
 	require.EqualError(t, err, "link a-b-4: loss 120%: must be between 0% and 100%")
 }
 
+// TestLinkNamesDiffer: a host whose name looks like a link's number does not get
+// the name of another link.
+func TestLinkNamesDiffer(t *testing.T) {
+	l := newLab(t, sim.Config{})
+	a, b, b2 := l.host("a", "10.0.0.1/24"), l.host("b", "10.0.0.2/24"), l.host("b-2", "10.0.0.3/24")
+	names := map[string]bool{}
+	for _, h := range []*sim.Host{b2, b, b, b2} {
+		names[l.connect(a, h, sim.LinkConfig{}).Name()] = true
+	}
+	require.Len(t, names, 4, "%v", names)
+}
+
 // TestLosslessTransferOverABadLink: TCP delivers every byte once and in order
 // over a link that does everything to it at once.
 func TestLosslessTransferOverABadLink(t *testing.T) {

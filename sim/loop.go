@@ -51,8 +51,10 @@ func (l *loop) cancel(e *event) bool {
 	if !e.scheduled() {
 		return false
 	}
-	last := l.heap[len(l.heap)-1]
-	l.heap = l.heap[:len(l.heap)-1]
+	end := len(l.heap) - 1
+	last := l.heap[end]
+	l.heap[end] = nil // it would keep what the event leads to
+	l.heap = l.heap[:end]
 	if last != e {
 		last.pos = e.pos
 		l.heap[last.pos-1] = last

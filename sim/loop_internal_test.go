@@ -2,7 +2,9 @@ package sim
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,4 +66,32 @@ func TestLoopPast(t *testing.T) {
 	require.Equal(t, time.Duration(10), l.now, "time does not go back")
 	l.schedule(&now, 11)
 	require.PanicsWithValue(t, "sim: event scheduled twice", func() { l.schedule(&now, 12) })
+}
+
+// TestLoopForgets: the loop keeps nothing of events that have happened or were
+// cancelled: a timer leads to its connection, with all its memory.
+func TestLoopForgets(t *testing.T) {
+	var l loop
+	var freed atomic.Int32
+	func() {
+		var events []*event
+		for n := range 100 {
+			e := &event{}
+			runtime.SetFinalizer(e, func(*event) { freed.Add(1) })
+			l.schedule(e, time.Duration(n))
+			events = append(events, e)
+		}
+		for _, e := range events[:50] {
+			l.cancel(e)
+		}
+		for l.peek() != nil {
+			l.pop()
+		}
+	}()
+	for n := 0; n < 100 && freed.Load() < 90; n++ {
+		runtime.GC()
+		runtime.Gosched()
+	}
+	require.GreaterOrEqual(t, freed.Load(), int32(90), "of 100; a stack slot may keep some")
+	runtime.KeepAlive(&l)
 }

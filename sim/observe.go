@@ -96,6 +96,9 @@ func (o *Observer) sweep() []report {
 		return nil
 	}
 	for range min(maxSweep, len(o.order)) {
+		if !o.on { // it has failed
+			break
+		}
 		o.next %= len(o.order)
 		k := o.order[o.next]
 		o.next++

@@ -24,11 +24,14 @@ func (d *Device) look(packets []stack.Packet) {
 		}
 	}
 	for _, ft := range tuples {
+		if !d.obs.on { // it has failed
+			break
+		}
 		d.held = d.obs.ask(d.held, ft, 0) // the packet has no event yet
 	}
 	d.obs.compact()
 	if len(d.held) > 0 {
-		d.w.noteSeen(sightings{Host: d.obs.host, Held: true, Reports: d.held, line: d.line})
+		d.w.noteSeen(sightings{Host: d.obs.host, Held: true, Reports: d.held, device: d.num})
 	}
 }
 

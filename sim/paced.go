@@ -109,6 +109,7 @@ func (w *World) RunPaced(ctx context.Context, limit Limit) error {
 		defer context.AfterFunc(ctx, w.rouse)()
 	}
 	w.resumeReady()
+	w.leave()
 	for len(w.failed) == 0 && !w.pacedDone(limit) {
 		if next := w.loop.peek(); next != nil && next.at <= time.Since(start) {
 			if next.at > limit.until && !limit.quiet {
@@ -206,10 +207,12 @@ func (w *World) askSource(start time.Time) {
 	}
 }
 
-// pacedDone reports whether a paced run has reached its limit.
+// pacedDone reports whether a paced run has reached its limit. Events up to that
+// may be late.
 func (w *World) pacedDone(limit Limit) bool {
 	if !limit.quiet {
-		return w.loop.now >= limit.until
+		next := w.loop.peek()
+		return w.loop.now >= limit.until && (next == nil || next.at > limit.until)
 	}
 	for _, t := range w.threads.list {
 		if !t.daemon && !t.done {

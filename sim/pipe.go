@@ -254,14 +254,11 @@ func (i *iface) receive(f *flight) {
 	w := i.h.w
 	f.delivered(w)
 	var bad uint64
-	check := f.seen != nil && (f.corrupt || f.pipe.direct)
+	check := f.seen != nil // it may have been damaged before it came to this link
 	if check {
 		bad = i.h.stack.ChecksumErrors()
 	}
 	taken := i.stack.Deliver(f.pkt)
-	if check && f.corrupt {
-		i.h.stack.Settle()
-	}
 	reason := i.stack.Discarded()
 	if check && (!taken && f.corrupt || i.h.stack.ChecksumErrors() > bad) {
 		reason = "bad checksum"

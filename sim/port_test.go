@@ -138,3 +138,40 @@ func TestOnePort(t *testing.T) {
 	_, err = h.AttachDevice(sim.DeviceConfig{Name: "ft1", Port: port})
 	require.NoError(t, err)
 }
+
+// TestPortFirst: what a process sends when the run begins leaves then, and does
+// not wait for an input or a timer.
+func TestPortFirst(t *testing.T) {
+	for name, run := range map[string]func(*lab) error{
+		"paced":   func(l *lab) error { return l.RunPaced(t.Context(), sim.Until(5*ms)) },
+		"virtual": func(l *lab) error { return l.Run(t.Context(), sim.Until(5*ms)) },
+	} {
+		l, h, port, _ := onPort(t)
+		serve(h, "client", func(p *sockapi.Proc) error {
+			return p.Connect(must(t)(p.Socket(sockapi.AF_INET, sockapi.SOCK_STREAM, 0)), linuxAddr)
+		})
+		require.NoError(t, run(l))
+		require.NotEmpty(t, port.batches, name)
+	}
+}
+
+// busyPort always has a packet.
+type busyPort struct{ quietPort }
+
+func (busyPort) Receive(ps []stack.Packet, _ time.Duration) ([]stack.Packet, int, error) {
+	return append(ps, stack.NewPacket(datagram(1))), 0, nil
+}
+
+// TestPortUntil: a run up to a time runs the events of that time, all of them,
+// also when an input comes in between, by which the clock is beyond it.
+func TestPortUntil(t *testing.T) {
+	l := newLab(t, sim.Config{})
+	_, err := l.host("h", "10.0.0.2/24").AttachDevice(sim.DeviceConfig{Name: "ft0", Port: busyPort{}})
+	require.NoError(t, err)
+	ran := 0
+	for range 3 {
+		l.At(2*ms, func() { ran++ })
+	}
+	require.NoError(t, l.RunPaced(t.Context(), sim.Until(2*ms)))
+	require.Equal(t, 3, ran)
+}

@@ -129,7 +129,6 @@ func (h *Host) EndOthers(p *sockapi.Proc) {
 		if t.p == p || t.p.Process != p.Process {
 			continue
 		}
-		h.w.loop.cancel(&t.timer)
 		t.kill()
 		t.p.Abandon()
 		t.p.Exit()
@@ -140,6 +139,7 @@ func (h *Host) EndOthers(p *sockapi.Proc) {
 func (t *thread) kill() {
 	if !t.done {
 		t.done = true
+		t.w.loop.cancel(&t.timer)
 		if t.on != nil {
 			t.on.stop()
 		}

@@ -139,7 +139,7 @@ func (r *RealHost) attachEnd(cfg *LinkConfig, addrs []netip.Prefix) (nodeEnd, er
 	for _, p := range addrs {
 		r.w.netdb.AddHost(r.cfg.Name, p.Addr())
 	}
-	i := &RealInterface{addrs: addrs, unnumbered: unnumbered, dev: &Device{w: r.w, cfg: DeviceConfig{
+	i := &RealInterface{addrs: addrs, unnumbered: unnumbered, dev: &Device{w: r.w, num: -1, cfg: DeviceConfig{
 		Name: fmt.Sprintf("eth%d", len(r.ifaces)), Peer: r.cfg.Name, MTU: cfg.MTU, Ethernet: cfg.Ethernet,
 	}}}
 	i.dev.cfg.Write = i.absent

@@ -17,7 +17,7 @@ import (
 
 // Record writes the inputs of the world's paced run to to. It is called before
 // the run. What cannot be recorded makes the run fail: a function posted by
-// [World.Post].
+// [World.Post], and packets of a [RealHost].
 func (w *World) Record(to *record.Writer) { w.rec = to }
 
 // HandleCommands says who carries out the commands of [World.Command], when
@@ -57,17 +57,18 @@ func (w *World) note(in *input) {
 	if w.rec == nil {
 		return
 	}
-	r := record.Input{Ran: w.loop.ran, Now: w.loop.now, Line: in.line, Command: in.command}
+	r := record.Input{Ran: w.loop.ran, Now: w.loop.now, Command: in.command}
 	switch {
 	case in.call != nil:
 		w.callText = in.call.Append(w.callText[:0])
 		r.Call, r.Net = w.callText, in.net
 	case in.packets != nil:
+		r.Line = w.lines[in.line].num
 		for _, p := range in.packets {
 			r.Packets = append(r.Packets, packetRecord(p))
 		}
 	case in.packet != nil:
-		r.Packets = []record.Packet{{Data: in.packet}}
+		r.Packets, r.Line = []record.Packet{{Data: in.packet}}, in.dev.num
 	case in.take:
 		r.Taken = true
 	case in.command == nil:
@@ -79,6 +80,10 @@ func (w *World) note(in *input) {
 
 // write appends to the recording. One that cannot be written ends the run.
 func (w *World) write(r record.Input) {
+	if r.Line < 0 {
+		w.Fail(errors.New("packets of a real host cannot be recorded"))
+		return
+	}
 	if err := w.rec.Input(r); err != nil {
 		w.Fail(fmt.Errorf("recording: %w", err))
 		w.rec = nil
@@ -105,7 +110,7 @@ func (d *Device) noteLost(n int, why error) {
 	if w.rec == nil {
 		return
 	}
-	w.write(record.Input{Ran: w.loop.ran, Now: w.loop.now, Line: d.line, Lost: n, Why: why.Error()})
+	w.write(record.Input{Ran: w.loop.ran, Now: w.loop.now, Line: d.num, Lost: n, Why: why.Error()})
 }
 
 // sightings is what an observer has seen at one instant.
@@ -113,7 +118,7 @@ type sightings struct {
 	Host    string   `json:"host"`
 	Held    bool     `json:"held,omitempty"` // until the packets arrive that are the next input
 	Reports []report `json:"reports"`
-	line    int      // by which the packets arrive
+	device  int      // by which the packets arrive
 }
 
 // noteSeen records what an observer has seen: it is in the trace.
@@ -123,7 +128,7 @@ func (w *World) noteSeen(s sightings) {
 	}
 	text, err := json.Marshal(s)
 	if err == nil {
-		err = w.rec.Input(record.Input{Ran: w.loop.ran, Now: w.loop.now, Line: s.line, Seen: text})
+		err = w.rec.Input(record.Input{Ran: w.loop.ran, Now: w.loop.now, Line: s.device, Seen: text})
 	}
 	if err != nil {
 		w.Fail(fmt.Errorf("recording: %w", err))

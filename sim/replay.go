@@ -79,7 +79,9 @@ func (p *Replayer) advance(ctx context.Context) (pause bool, err error) {
 	if err := w.settleAddresses(); err != nil {
 		return false, err
 	}
+	p.peek() // a device may refuse what leaves first
 	w.resumeReady()
+	w.leave()
 	for {
 		p.peek()
 		switch {
@@ -199,15 +201,19 @@ func (w *World) replayInput(devs []*Device, r *record.Input) error {
 			return err
 		}
 		in = input{call: call}
+	case r.Command != nil && w.handle == nil:
+		return errors.New("a command, and nobody here carries out commands: this is not what was recorded")
 	case r.Command != nil:
 		in.f = func() { _ = w.handle(r.Command) } // its error was somebody's answer
+	case r.Packets == nil:
+		return errors.New("nothing has come in: this is not what was recorded")
 	case devs[r.Line].cfg.Port != nil:
 		for _, p := range r.Packets {
 			pkt, err := packetOf(p)
 			if err != nil {
 				return err
 			}
-			in.packets, in.line = append(in.packets, pkt), r.Line
+			in.packets, in.line = append(in.packets, pkt), devs[r.Line].line
 		}
 	default:
 		dev := devs[r.Line]

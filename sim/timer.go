@@ -45,7 +45,10 @@ func (t *hostTimer) Reset(d time.Duration) {
 	}
 	// netstack sometimes subtracts two times of which one has the ticks of an
 	// instant (stack.Callback): rounding up to the next microsecond undoes it.
-	at := w.loop.now + max(d, 0)
+	at := farAway
+	if d < farAway-w.loop.now {
+		at = w.loop.now + max(d, 0)
+	}
 	if rest := at % time.Microsecond; d > 0 && rest != 0 {
 		at += time.Microsecond - rest
 	}
@@ -62,6 +65,10 @@ func (t *hostTimer) fire() {
 	t.h.stack.Touch()
 	t.h.flush(nil, true)
 }
+
+// farAway is when the longest timers fire, so that sums of times cannot overflow:
+// in 146 years.
+const farAway = time.Duration(1 << 62)
 
 // callback is a function scheduled by the world itself.
 type callback struct {

@@ -58,6 +58,7 @@ type World struct {
 	posts     chan input  // see RunPaced
 	port      Port        // what the loop reads and writes; nil: nothing
 	lines     []*Device   // of port
+	devices   int         // attached, with the port or without
 	asleep    atomic.Bool // the loop waits for port, and posts have to wake it
 	batch     []stack.Packet
 	source    Source // beside the port; nil: none
@@ -168,6 +169,7 @@ func (w *World) Run(ctx context.Context, limit Limit) error {
 		return err
 	}
 	w.resumeReady()
+	w.leave()
 	for len(w.failed) == 0 {
 		next := w.loop.peek()
 		if next == nil || (!limit.quiet && next.at > limit.until) {
@@ -274,6 +276,7 @@ func (w *World) Hangup() {
 		h.procs.clear()
 		h.flush(nil, true)
 	}
+	w.leave()
 	for next := w.loop.peek(); next != nil && next.at <= w.loop.now; next = w.loop.peek() {
 		w.Step()
 	}

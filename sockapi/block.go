@@ -62,7 +62,7 @@ func (c *call) deadline(o *open, flags int, timeout time.Duration) time.Duration
 	case o.nonblock || flags&MSG_DONTWAIT != 0:
 		return c.p.Now()
 	case timeout > 0:
-		return c.p.Now() + timeout
+		return c.p.after(timeout)
 	}
 	return NoDeadline
 }

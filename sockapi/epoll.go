@@ -195,7 +195,7 @@ func (p *Proc) EpollWait(epfd, maxEvents int, timeout time.Duration) ([]EpollEve
 	}
 	deadline := NoDeadline
 	if timeout >= 0 {
-		deadline = p.Now() + timeout
+		deadline = p.after(timeout)
 	}
 	var got []EpollEvent
 	c.block(deadline, func() Errno {

@@ -190,7 +190,7 @@ func (p *Proc) Poll(fds []PollFD, timeout time.Duration) (int, error) {
 	}
 	deadline := NoDeadline
 	if timeout >= 0 {
-		deadline = p.Now() + timeout
+		deadline = p.after(timeout)
 	}
 	n := 0
 	c.block(deadline, func() Errno {

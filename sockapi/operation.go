@@ -104,7 +104,7 @@ func (o *operation) connect(p *Proc) (c *conn, err error) {
 		return nil, err
 	}
 	if o.Time > 0 {
-		o.limit.at = p.Now() + o.Time
+		o.limit.at = p.after(o.Time)
 	}
 	o.limit.enter(p)
 	defer o.limit.leave(p)

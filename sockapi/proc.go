@@ -182,11 +182,19 @@ func (p *Proc) Sleep(d time.Duration) {
 	c := p.begin("nanosleep", noFD, d.String())
 	if d > 0 {
 		c.blocks()
-		deadline := p.Now() + d
+		deadline := p.after(d)
 		for p.parker.Park(deadline) {
 		}
 	}
 	c.ret("0", 0)
+}
+
+// after is the world's time d from now, NoDeadline if that is [farAway].
+func (p *Proc) after(d time.Duration) time.Duration {
+	if now := p.Now(); d <= farAway-now {
+		return now + d
+	}
+	return NoDeadline
 }
 
 // Mark puts a remark into the trace.

@@ -38,7 +38,7 @@ func (p *Proc) Select(read, write, except []int, timeout time.Duration) (r, w, e
 	}
 	deadline := NoDeadline
 	if timeout >= 0 {
-		deadline = p.Now() + timeout
+		deadline = p.after(timeout)
 	}
 	n := 0
 	c.block(deadline, func() Errno {

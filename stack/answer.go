@@ -70,9 +70,10 @@ func UnreachableFor(packet []byte, from netip.Addr, why Unreachable) []byte {
 // UDPHeaders are the first bytes of a datagram of n bytes, for an ICMP error to
 // quote.
 func UDPHeaders(src, dst netip.AddrPort, n int) []byte {
-	b := make(header.UDP, header.UDPMinimumSize, header.UDPMinimumSize+n)
-	b.Encode(&header.UDPFields{SrcPort: src.Port(), DstPort: dst.Port(), Length: uint16(header.UDPMinimumSize + n)})
-	return ipPacket(uint8(header.UDPProtocolNumber), src.Addr(), dst.Addr(), b, -1)
+	b := make(header.UDP, header.UDPMinimumSize+n)
+	b.Encode(&header.UDPFields{SrcPort: src.Port(), DstPort: dst.Port(), Length: uint16(len(b))})
+	whole := ipPacket(uint8(header.UDPProtocolNumber), src.Addr(), dst.Addr(), b, -1)
+	return whole[:len(whole)-n]
 }
 
 // EchoReply is the answer to an echo request: message is an ICMP message from

@@ -46,6 +46,34 @@ func FuzzArrival(f *testing.F) {
 	})
 }
 
+// TestArrivalOpenChecksum: a device that says that the checksum to complete is in
+// the middle of the IP header does no harm.
+func TestArrivalOpenChecksum(t *testing.T) {
+	b := UDPHeaders(netip.MustParseAddrPort("10.77.0.1:5"), netip.MustParseAddrPort("192.0.2.5:53"), 0)
+	for at := range uint16(len(b)) {
+		p := NewOffloadPacket(b, Offload{NeedsChecksum: true, ChecksumStart: at})
+		a, ok := parseArrival(b)
+		require.True(t, ok)
+		a.Packet = p
+		a.Intact()
+		a.Payload()
+		p.Release()
+	}
+}
+
+// TestUDPHeaders: what an ICMP error quotes of a datagram says how long that was,
+// in the IP header as in UDP's.
+func TestUDPHeaders(t *testing.T) {
+	b := UDPHeaders(netip.MustParseAddrPort("10.77.0.1:5"), netip.MustParseAddrPort("192.0.2.5:53"), 100)
+	require.Len(t, b, 28)
+	require.EqualValues(t, 128, header.IPv4(b).TotalLength())
+	require.True(t, header.IPv4(b).IsChecksumValid())
+	require.EqualValues(t, 108, header.UDP(b[20:]).Length())
+	b = UDPHeaders(netip.MustParseAddrPort("[fd77::1]:5"), netip.MustParseAddrPort("[2001:db8::5]:53"), 100)
+	require.Len(t, b, 48)
+	require.EqualValues(t, 108, header.IPv6(b).PayloadLength())
+}
+
 // TestAnswers: a refusal acknowledges the SYN, and an ICMP error says what and
 // quotes the packet.
 func TestAnswers(t *testing.T) {

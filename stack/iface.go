@@ -58,7 +58,7 @@ func (s *Stack) AddInterface(cfg InterfaceConfig) (*Interface, error) {
 	if cfg.MTU < header.IPv4MinimumMTU {
 		return nil, fmt.Errorf("interface %s: mtu %d is below IPv4's minimum of %d", cfg.Name, cfg.MTU, header.IPv4MinimumMTU)
 	}
-	i := &Interface{s: s, id: s.net.NextNICID(), cfg: cfg, ep: &endpoint{clock: s.clock, mtu: uint32(cfg.MTU), out: cfg.Output}}
+	i := &Interface{s: s, id: s.net.NextNICID(), cfg: cfg, ep: &endpoint{s: s, mtu: uint32(cfg.MTU), out: cfg.Output}}
 	if cfg.Offload && (cfg.Loopback || s.cfg.Forwarding) {
 		return nil, fmt.Errorf("interface %s: offloads need an interface to the outside, of a host that does not forward", cfg.Name)
 	}
@@ -156,16 +156,14 @@ func (i *Interface) deliverPacket(p Packet) bool {
 		defer e.Release()
 		p = e
 	}
-	i.vouch(p)
 	switch first[0] >> 4 {
 	case 4:
-		i.ep.disp.DeliverNetworkPacket(header.IPv4ProtocolNumber, p.pb)
+		i.handOver(header.IPv4ProtocolNumber, p, 0)
 	case 6:
-		i.ep.disp.DeliverNetworkPacket(header.IPv6ProtocolNumber, p.pb)
+		i.handOver(header.IPv6ProtocolNumber, p, 0)
 	default:
 		return false
 	}
-	i.s.dirty = true
 	return true
 }
 
@@ -191,9 +189,7 @@ func (i *Interface) deliverFrame(p Packet) bool {
 		defer e.Release()
 		p = e
 	}
-	i.vouch(p)
-	i.ep.disp.DeliverNetworkPacket(0, p.pb)
-	i.s.dirty = true
+	i.handOver(0, p, header.EthernetMinimumSize)
 	return true
 }
 
@@ -212,12 +208,12 @@ func (i *Interface) deliverOther(p Packet, dst tcpip.LinkAddress, t tcpip.Networ
 
 // endpoint is the link end point that netstack writes to.
 type endpoint struct {
+	s     *Stack
 	disp  stack.NetworkDispatcher
 	mtu   uint32
 	mac   tcpip.LinkAddress
 	caps  stack.LinkEndpointCapabilities
 	out   func(Packet)
-	clock *clock
 	trust bool // the packet being delivered needs no verification
 }
 
@@ -235,17 +231,21 @@ func (e *endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 // WritePacket implements [stack.QueueingDiscipline]: netstack's own makes a list of
 // each packet.
 func (e *endpoint) WritePacket(pb *stack.PacketBuffer) tcpip.Error {
-	e.clock.sent()
+	e.s.clock.sent()
 	e.out(Packet{pb: pb.CloneToInbound(), off: offloadOf(pb)})
 	return nil
 }
 
 // Capabilities implements [stack.LinkEndpoint].
 func (e *endpoint) Capabilities() stack.LinkEndpointCapabilities {
+	caps := e.caps
 	if e.trust {
-		return e.caps | stack.CapabilityRXChecksumOffload
+		caps |= stack.CapabilityRXChecksumOffload
 	}
-	return e.caps
+	if e.s.transit {
+		caps |= stack.CapabilityTXChecksumOffload
+	}
+	return caps
 }
 
 func (e *endpoint) MTU() uint32                          { return e.mtu }

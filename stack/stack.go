@@ -23,15 +23,16 @@ import (
 
 // Stack is one host's IP stack. See the package comment for who may call it.
 type Stack struct {
-	cfg    Config
-	clock  *clock
-	net    *stack.Stack
-	tcp    stack.TransportProtocol
-	ifaces []*Interface
-	addrs  []netip.Prefix
-	dirty  bool // the worker may have something to do
-	track  tracker
-	closed bool
+	cfg     Config
+	clock   *clock
+	net     *stack.Stack
+	tcp     stack.TransportProtocol
+	ifaces  []*Interface
+	addrs   []netip.Prefix
+	dirty   bool // the worker may have something to do
+	transit bool // what netstack has in hand is for somebody else
+	track   tracker
+	closed  bool
 
 	watches []*watch
 	icmp    icmpTap
