@@ -63,6 +63,9 @@ func (b *base) leave() {
 	b.ended = true
 	b.g.counts.Sent, b.g.counts.Received = b.g.counts.Sent+b.sent, b.g.counts.Received+b.received
 	delete(b.g.flows, b.key)
+	if len(b.g.flows) <= b.g.cfg.MaxFlows/2 {
+		b.g.full = false
+	}
 	b.closeHost()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"fivetuple/sockapi"
@@ -28,7 +29,7 @@ type Gateway struct {
 	timed     []flow                   // what may expire
 	sweep     time.Duration            // when it is looked at next
 	num       int32                    // of the last flow
-	full      bool                     // the limit was hit, and it was said
+	full      bool                     // the limit was hit, and it was said; until half of it is free
 	starved   bool                     // the same for this process's descriptors
 	kept      buffers
 	published []*published // ordered
@@ -206,9 +207,16 @@ func (g *Gateway) expire() {
 	}
 }
 
-// time has a flow expire.
+// minTimed is how many flows that have ended may be kept until their time would have
+// come.
+const minTimed = 64
+
+// time has a flow expire. It throws out those that have ended when they are the most.
 func (g *Gateway) time(f flow) {
 	if b := f.common(); !b.timed {
+		if len(g.timed) >= 2*len(g.flows)+minTimed {
+			g.timed = slices.DeleteFunc(g.timed, func(f flow) bool { return f.common().ended })
+		}
 		b.timed = true
 		g.timed = append(g.timed, f)
 	}

@@ -96,13 +96,12 @@ func (g *Gateway) begin(f flow, a *stack.Arrival) stack.Ruling {
 		g.overflow()
 		return discard("gateway: %d flows are the limit", g.cfg.MaxFlows)
 	}
-	g.full = false
 	g.flows[b.key] = f
 	g.hold(f, a)
 	return stack.Ruling{Taken: true}
 }
 
-// overflow says, once, that there are too many flows.
+// overflow says that there are too many flows: once, until half of them have ended.
 func (g *Gateway) overflow() {
 	g.counts.Overflowed++
 	if !g.full {
