@@ -238,30 +238,37 @@ const (
 // drain waits until the gateway has passed on what the program had sent when it
 // ended.
 func (l *live) drain(ctx context.Context) {
-	in := l.dev.Link().Impairments(sim.BA)
-	least := time.Now().Add(min(in.Delay+4*in.Jitter, drainLimit))
-	limit := time.NewTimer(drainLimit)
-	defer limit.Stop()
+	ctx, cancel := context.WithTimeout(ctx, drainLimit)
+	defer cancel()
+	ended := time.Now()
 	tick := time.NewTicker(drainPoll)
 	defer tick.Stop()
-	for busy := true; busy || time.Now().Before(least); {
+	for {
 		select {
 		case <-ctx.Done():
-			return
-		case <-limit.C:
 			return
 		case <-tick.C:
 		}
 		answer := make(chan bool, 1)
-		if !l.world.Look(ctx, func() { answer <- l.gate.Sending() }) {
+		if !l.world.Look(ctx, func() { answer <- l.gate.Sending() || time.Since(ended) < l.onItsWay() }) {
 			return
 		}
 		select {
-		case busy = <-answer:
+		case busy := <-answer:
+			if !busy {
+				return
+			}
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// onItsWay is how long a packet of the program's may take to the gateway. The world's
+// goroutine asks.
+func (l *live) onItsWay() time.Duration {
+	in := l.dev.Link().Impairments(sim.BA)
+	return in.Delay + 4*in.Jitter
 }
 
 // resolvFile writes a resolv.conf(5) with these name servers; "" is none.

@@ -113,6 +113,20 @@ func TestExecGatewayControl(t *testing.T) {
 	require.Equal(t, 128+int(syscall.SIGTERM), p.wait(), p.stderr())
 }
 
+// TestExecGatewayLink: a program may change the link that it is behind, and end.
+// The session looks at the link then: with -race, this test fails if two goroutines
+// do so at once.
+func TestExecGatewayLink(t *testing.T) {
+	if !isLive(t) {
+		return
+	}
+	makeOutside(t)
+	socket := filepath.Join(t.TempDir(), "s.sock")
+	p, _ := execBehind(t, "--control", socket, "--", "fivetuple", "link", "@"+socket, "set", "delay", "3ms")
+	require.Zero(t, p.wait(), p.stderr())
+	require.Equal(t, "eth0 ab: delay 3ms\neth0 ba: delay 3ms\n", p.stdout())
+}
+
 // TestExecGatewayStatus: what is wrong is said before the program starts, and a
 // program that cannot be started is told from one that fails.
 func TestExecGatewayStatus(t *testing.T) {
