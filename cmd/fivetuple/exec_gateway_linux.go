@@ -53,7 +53,7 @@ func (c *execConfig) checkMode(cmd *cobra.Command) (err error) {
 			err = usagef("--publish is for --gateway")
 		}
 		if err == nil {
-			_, err = c.up.gateway.config(nil)
+			_, err = c.up.gateway.config(nil, nil)
 		}
 		return err
 	}
@@ -63,9 +63,25 @@ func (c *execConfig) checkMode(cmd *cobra.Command) (err error) {
 		}
 	}
 	for _, a := range c.dns {
-		if _, err := netip.ParseAddr(a); err != nil {
-			return usagef("--dns %q: an address is written 10.77.0.53 or fd77::53", a)
+		if err := checkServer(a); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// checkServer checks the address of a name server that the program is to ask.
+func checkServer(text string) error {
+	a, err := netip.ParseAddr(text)
+	example := netip.MustParseAddr("10.77.0.53")
+	if a.Is6() {
+		example = netip.MustParseAddr("fd77::53")
+	}
+	switch {
+	case err != nil || a.Zone() != "" || a.IsUnspecified():
+		return usagef("--dns %q: an address is written 10.77.0.53 or fd77::53", text)
+	case a.IsLoopback():
+		return usagef("--dns %s: inside, that is the program's own loopback: give the machine's server another address, --gateway-map %s=%s --dns %s", text, netip.AddrPortFrom(example, 53), netip.AddrPortFrom(a, 53), example)
 	}
 	return nil
 }

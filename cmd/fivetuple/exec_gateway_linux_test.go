@@ -152,6 +152,8 @@ func TestExecGatewayStatus(t *testing.T) {
 		{"a lab with its delay", "--delay is for --gateway", 2, []string{"--net", "ping", "--delay", "1ms", "--", "true"}},
 		{"a lab with ports", "--publish is for --gateway", 2, []string{"--net", "ping", "--publish", "1:1", "--", "true"}},
 		{"a lab with a map", "are for --gateway", 2, []string{"--net", "ping", "--gateway-map", "10.0.0.1=127.0.0.1", "--", "true"}},
+		{"a name server of the machine's own", "--gateway-map 10.77.0.53:53=127.0.0.53:53 --dns 10.77.0.53\n", 2, []string{"--gateway", "--dns", "127.0.0.53", "--", "touch", "started"}},
+		{"the same over IPv6", "--gateway-map [fd77::53]:53=[::1]:53 --dns fd77::53\n", 2, []string{"--gateway", "--dns", "::1", "--", "touch", "started"}},
 		{"a name for a name server", `--dns "one"`, 2, []string{"--gateway", "--dns", "one", "--", "true"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
