@@ -51,7 +51,7 @@ func (b *base) open(f flow) (err error) {
 func (g *Gateway) starve(err error) {
 	if !g.starved && (err == sockapi.EMFILE || err == sockapi.ENFILE) {
 		g.starved = true
-		g.p.Warn("gateway: no descriptor is left for an outside socket: " + errnoName(err) + "; raise the limit (ulimit -n), or lower --gateway-flows")
+		g.warn("gateway: no descriptor is left for an outside socket: " + errnoName(err) + "; raise the limit (ulimit -n), or lower --gateway-flows")
 	}
 }
 

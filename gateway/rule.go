@@ -73,7 +73,8 @@ func (g *Gateway) ruleEcho(i *stack.Interface, a *stack.Arrival) stack.Ruling {
 	f, known := g.flows[keyOf(a)].(*echoFlow)
 	switch {
 	case a.Proto == protoICMP && !g.ping4, a.Proto == protoICMPv6 && !g.ping6:
-		return discard("gateway: no ping socket: this process's group is not in net.ipv4.ping_group_range")
+		g.tellNoPing()
+		return discard(noPing)
 	case !a.Whole():
 		return discard("gateway: an echo request in fragments does not pass")
 	case !a.Intact():
@@ -84,6 +85,17 @@ func (g *Gateway) ruleEcho(i *stack.Interface, a *stack.Arrival) stack.Ruling {
 	}
 	f = &echoFlow{base: g.base(i, a)}
 	return g.begin(f, a)
+}
+
+// noPing is why echo requests may not pass: icmp(7).
+const noPing = "gateway: no ping socket: this process's group is not in net.ipv4.ping_group_range"
+
+// tellNoPing says so, once.
+func (g *Gateway) tellNoPing() {
+	if !g.silenced && g.notice != nil {
+		g.silenced = true
+		g.notice(noPing + "; pings do not pass until it is: sysctl -w net.ipv4.ping_group_range=\"0 2147483647\", and start again")
+	}
 }
 
 // begin takes a new flow in, if it may be.
@@ -114,5 +126,5 @@ type overflowed struct{ g *Gateway }
 
 // step implements [step].
 func (o overflowed) step() {
-	o.g.p.Warn(fmt.Sprintf("gateway: all of its %d flows are in use; what would begin another one is dropped", o.g.cfg.MaxFlows))
+	o.g.warn(fmt.Sprintf("gateway: all of its %d flows are in use; what would begin another one is dropped", o.g.cfg.MaxFlows))
 }

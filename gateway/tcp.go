@@ -76,7 +76,7 @@ func (f *tcpFlow) connected() {
 	g.mark("outside: tcp %s -> %s, for %s -> %s", f.local, f.dialed, f.key.client, f.key.target)
 	d, err := g.doorFor(f.key.target)
 	if err != nil {
-		g.p.Warn("gateway: " + err.Error() + ": a socket of the lab has the port")
+		g.warn("gateway: " + err.Error() + ": a socket of the lab has the port")
 		f.refuse(f.syn.pkt.Bytes(), sockapi.ECONNREFUSED)
 		f.end()
 		return

@@ -88,6 +88,7 @@ func (l *live) startGateway() (err error) {
 	if err != nil {
 		return err
 	}
+	l.gate.Notice(func(text string) { fmt.Fprintln(l.complaints, "note: "+text) })
 	return serveGateway(l.world, l.host, l.gate)
 }
 
