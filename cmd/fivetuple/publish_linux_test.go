@@ -241,7 +241,7 @@ func TestPublishTaken(t *testing.T) {
 		return
 	}
 	makeOutside(t)
-	p := start(t, t.TempDir(), "fivetuple", "up", "--gateway", "--netns", "/proc/self/ns/net", "--publish", outside4+":7:70")
+	p := start(t, t.TempDir(), "fivetuple", "up", "--gateway", "--netns", otherNamespace(t), "--publish", outside4+":7:70")
 	require.Equal(t, 2, p.wait())
 	require.Contains(t, p.stderr(), "--publish 192.0.2.5:7:10.77.0.1:70: 192.0.2.5:7: address already in use (EADDRINUSE); another program has the port")
 }
