@@ -51,7 +51,7 @@ func (b *base) open(f flow) (err error) {
 func (g *Gateway) starve(err error) {
 	if !g.starved && (err == sockapi.EMFILE || err == sockapi.ENFILE) {
 		g.starved = true
-		g.p.Warn("gateway: no descriptor is left for an outside socket: " + errnoName(err) + "; raise the limit (ulimit -n), or lower --gateway-flows")
+		g.warn("gateway: no descriptor is left for an outside socket: " + errnoName(err) + "; raise the limit (ulimit -n), or lower --gateway-flows")
 	}
 }
 
@@ -63,6 +63,9 @@ func (b *base) leave() {
 	b.ended = true
 	b.g.counts.Sent, b.g.counts.Received = b.g.counts.Sent+b.sent, b.g.counts.Received+b.received
 	delete(b.g.flows, b.key)
+	if len(b.g.flows) <= b.g.cfg.MaxFlows/2 {
+		b.g.full = false
+	}
 	b.closeHost()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"fivetuple/sockapi"
@@ -28,8 +29,10 @@ type Gateway struct {
 	timed     []flow                   // what may expire
 	sweep     time.Duration            // when it is looked at next
 	num       int32                    // of the last flow
-	full      bool                     // the limit was hit, and it was said
+	full      bool                     // the limit was hit, and it was said; until half of it is free
 	starved   bool                     // the same for this process's descriptors
+	silenced  bool                     // that pings do not pass was said
+	notice    func(string)             // hears what the trace is warned of; nil: nobody
 	kept      buffers
 	published []*published // ordered
 	bytes     []byte       // what is on its way between two calls
@@ -81,6 +84,18 @@ func newGateway(cfg Config, h host) *Gateway {
 // on.
 func (g *Gateway) Attach(i *stack.Interface) error {
 	return i.Divert(func(a *stack.Arrival) stack.Ruling { return g.rule(i, a) })
+}
+
+// Notice has f told what is wrong with the gateway itself, as the trace is: that its
+// limit was hit, most often. The world's goroutine calls it.
+func (g *Gateway) Notice(f func(text string)) { g.notice = f }
+
+// warn puts a warning into the trace.
+func (g *Gateway) warn(text string) {
+	g.p.Warn(text)
+	if g.notice != nil {
+		g.notice(text)
+	}
 }
 
 // FD is a descriptor that is readable when Ready would find something.
@@ -206,9 +221,16 @@ func (g *Gateway) expire() {
 	}
 }
 
-// time has a flow expire.
+// minTimed is how many flows that have ended may be kept until their time would have
+// come.
+const minTimed = 64
+
+// time has a flow expire. It throws out those that have ended when they are the most.
 func (g *Gateway) time(f flow) {
 	if b := f.common(); !b.timed {
+		if len(g.timed) >= 2*len(g.flows)+minTimed {
+			g.timed = slices.DeleteFunc(g.timed, func(f flow) bool { return f.common().ended })
+		}
 		b.timed = true
 		g.timed = append(g.timed, f)
 	}

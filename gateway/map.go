@@ -34,8 +34,28 @@ func ParseMapping(text string) (Mapping, error) {
 		return m, fmt.Errorf("%q: both addresses have to be of one family", text)
 	case m.Inside.Port() == 0 && m.Outside.Port() != 0:
 		return m, fmt.Errorf("%q: all ports of %s cannot become port %d; write the port on both sides", text, in, m.Outside.Port())
+	case m.Inside.Addr().IsLoopback():
+		return m, fmt.Errorf("%q: inside, %s is the program's own loopback, which nothing leaves: choose an address that nobody has, as 10.77.0.3 or fd77::3", text, m.Inside.Addr())
+	case m.Outside.Addr().Is6() && m.Outside.Addr().IsLinkLocalUnicast():
+		return m, fmt.Errorf("%q: %s is a link-local address, which is reached through one interface: choose another address of that machine's", text, m.Outside.Addr())
 	}
 	return m, nil
+}
+
+// Takes reports whether all that another mapping is about is for this one, where it
+// is before it.
+func (m Mapping) Takes(o Mapping) bool {
+	return m.Inside.Addr() == o.Inside.Addr() && (m.Inside.Port() == 0 || m.Inside.Port() == o.Inside.Port())
+}
+
+// String is the mapping as [ParseMapping] reads it.
+func (m Mapping) String() string { return endText(m.Inside) + "=" + endText(m.Outside) }
+
+func endText(a netip.AddrPort) string {
+	if a.Port() == 0 {
+		return a.Addr().String()
+	}
+	return a.String()
 }
 
 // parseEnd reads an address, with or without a port.
@@ -57,6 +77,9 @@ func checkEnd(a netip.Addr, text string) error {
 	if a.IsUnspecified() || a.IsMulticast() {
 		return fmt.Errorf("%q: is not the address of one host", text)
 	}
+	if a.Zone() != "" {
+		return fmt.Errorf("%q: has a zone, and a mapping is about addresses alone: choose one without", text)
+	}
 	return nil
 }
 
@@ -64,7 +87,7 @@ func checkEnd(a netip.Addr, text string) error {
 // may go nowhere.
 func (c *Config) outside(to netip.AddrPort) (out netip.AddrPort, ok bool) {
 	for _, m := range c.Map {
-		if m.Inside.Addr() != to.Addr() || m.Inside.Port() != 0 && m.Inside.Port() != to.Port() {
+		if !m.Takes(Mapping{Inside: to}) {
 			continue
 		}
 		if m.Outside.Port() == 0 {

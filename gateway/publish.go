@@ -135,8 +135,10 @@ func publishAddr(word, side string) (netip.Addr, error) {
 	switch {
 	case err != nil:
 		return a, fmt.Errorf("%s: %q is no address: %s", side, word, publishForm)
+	case a.Is6() && a.IsLinkLocalUnicast():
+		return a, fmt.Errorf("%s: %s is a link-local address, which is reached through one interface: use another address", side, word)
 	case a.Zone() != "":
-		return a, fmt.Errorf("%s: %s has a zone, and link-local addresses cannot be published: use another address", side, word)
+		return a, fmt.Errorf("%s: %s has a zone, which only link-local addresses need: leave it out", side, word)
 	case a.IsMulticast():
 		return a, fmt.Errorf("%s: %s is not the address of one host", side, word)
 	}

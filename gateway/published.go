@@ -155,7 +155,6 @@ func (s *tcpPost) admit(fd int, peer netip.AddrPort) {
 		g.host.close(fd)
 		return
 	}
-	g.full = false
 	f := &tcpFlow{base: base{g: g, inbound: true, host: fd, num: g.num, dialed: peer, local: g.host.name(fd), last: g.p.Now()}, state: entering, fd: -1}
 	g.byFD[int32(fd)] = f
 	s.pub.opened++

@@ -71,7 +71,6 @@ func (s *udpPost) begin(peer udpPeer) *udpIn {
 		g.overflow()
 		return nil
 	}
-	g.full = false
 	g.num++
 	f := &udpIn{base: base{g: g, inbound: true, host: -1, num: g.num, dialed: peer.from, local: peer.to, last: g.p.Now()}, post: s, fd: -1}
 	if err := f.dialInside(s.dialed); err != nil {

@@ -17,22 +17,25 @@ func (f *tcpFlow) pump() {
 		f.events = 0
 		f.up.wait = f.up.wait && e&(pollOut|pollErr|pollHup) == 0
 		f.down.wait = f.down.wait && e&(pollIn|pollRDHup|pollErr|pollHup) == 0
-		f.hup = f.hup || e&(pollRDHup|pollHup) != 0
-		if e&pollErr != 0 && f.g.host.failure(f.host) != nil {
-			f.abortInside()
-			return
-		}
+		f.gone = f.gone || e&pollErr != 0
+		f.hup = f.hup || f.gone || e&(pollRDHup|pollHup) != 0
 	}
-	f.pumpUp()
+	if !f.gone {
+		f.pumpUp()
+	}
 	if !f.ended {
 		f.pumpDown()
 	}
 	switch {
 	case f.ended:
+	case f.gone:
+		if !f.queued { // there is no more, or no room for it
+			f.abortInside()
+		}
 	case f.up.done && f.down.done:
 		f.end()
-	case f.up.eof && !f.down.done && f.watch.State() == trace.Closed:
-		f.abortOutside() // reset after its FIN
+	case (f.up.eof || f.up.wait) && !f.down.done && f.watch.State() == trace.Closed:
+		f.abortOutside() // reset after its FIN, or while nothing is read from it
 	}
 }
 

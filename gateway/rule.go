@@ -73,7 +73,8 @@ func (g *Gateway) ruleEcho(i *stack.Interface, a *stack.Arrival) stack.Ruling {
 	f, known := g.flows[keyOf(a)].(*echoFlow)
 	switch {
 	case a.Proto == protoICMP && !g.ping4, a.Proto == protoICMPv6 && !g.ping6:
-		return discard("gateway: no ping socket: this process's group is not in net.ipv4.ping_group_range")
+		g.tellNoPing()
+		return discard(noPing)
 	case !a.Whole():
 		return discard("gateway: an echo request in fragments does not pass")
 	case !a.Intact():
@@ -86,6 +87,17 @@ func (g *Gateway) ruleEcho(i *stack.Interface, a *stack.Arrival) stack.Ruling {
 	return g.begin(f, a)
 }
 
+// noPing is why echo requests may not pass: icmp(7).
+const noPing = "gateway: no ping socket: this process's group is not in net.ipv4.ping_group_range"
+
+// tellNoPing says so, once.
+func (g *Gateway) tellNoPing() {
+	if !g.silenced && g.notice != nil {
+		g.silenced = true
+		g.notice(noPing + "; pings do not pass until it is: sysctl -w net.ipv4.ping_group_range=\"0 2147483647\", and start again")
+	}
+}
+
 // begin takes a new flow in, if it may be.
 func (g *Gateway) begin(f flow, a *stack.Arrival) stack.Ruling {
 	b, ok := f.common(), false
@@ -96,13 +108,12 @@ func (g *Gateway) begin(f flow, a *stack.Arrival) stack.Ruling {
 		g.overflow()
 		return discard("gateway: %d flows are the limit", g.cfg.MaxFlows)
 	}
-	g.full = false
 	g.flows[b.key] = f
 	g.hold(f, a)
 	return stack.Ruling{Taken: true}
 }
 
-// overflow says, once, that there are too many flows.
+// overflow says that there are too many flows: once, until half of them have ended.
 func (g *Gateway) overflow() {
 	g.counts.Overflowed++
 	if !g.full {
@@ -115,5 +126,5 @@ type overflowed struct{ g *Gateway }
 
 // step implements [step].
 func (o overflowed) step() {
-	o.g.p.Warn(fmt.Sprintf("gateway: all of its %d flows are in use; what would begin another one is dropped", o.g.cfg.MaxFlows))
+	o.g.warn(fmt.Sprintf("gateway: all of its %d flows are in use; what would begin another one is dropped", o.g.cfg.MaxFlows))
 }

@@ -34,6 +34,7 @@ type tcpFlow struct {
 	since time.Duration
 
 	hup      bool      // the outside has sent its FIN: reading is to come to it
+	gone     bool      // or its RST: what came before is passed on, and nothing is written
 	up, down direction // to the outside, and from it
 }
 
@@ -75,7 +76,7 @@ func (f *tcpFlow) connected() {
 	g.mark("outside: tcp %s -> %s, for %s -> %s", f.local, f.dialed, f.key.client, f.key.target)
 	d, err := g.doorFor(f.key.target)
 	if err != nil {
-		g.p.Warn("gateway: " + err.Error() + ": a socket of the lab has the port")
+		g.warn("gateway: " + err.Error() + ": a socket of the lab has the port")
 		f.refuse(f.syn.pkt.Bytes(), sockapi.ECONNREFUSED)
 		f.end()
 		return
@@ -96,9 +97,9 @@ func (f *tcpFlow) step() {
 	case f.state == entering:
 		f.enter()
 	case f.given:
-		f.end()
+		f.abortOutside()
 	case f.state == connecting && f.events&(pollOut|pollErr|pollHup) != 0:
-		f.events = 0
+		// The events stay for the pump: a FIN may be among them.
 		if err := f.g.host.failure(f.host); err != nil {
 			f.refused(err)
 		} else if !f.g.host.pending(f.host) {

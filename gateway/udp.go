@@ -62,7 +62,7 @@ func (f *udpFlow) start(pkt stack.Packet) {
 	}
 	f.local = g.host.name(f.host)
 	if err := f.inside(); err != nil {
-		g.p.Warn("gateway: " + err.Error() + ": a socket of the lab has the port")
+		g.warn("gateway: " + err.Error() + ": a socket of the lab has the port")
 		f.refuse(pkt.Bytes(), sockapi.ECONNREFUSED)
 		f.end()
 		return

@@ -53,7 +53,7 @@ func (c *execConfig) checkMode(cmd *cobra.Command) (err error) {
 			err = usagef("--publish is for --gateway")
 		}
 		if err == nil {
-			_, err = c.up.gateway.config(nil)
+			_, err = c.up.gateway.config(nil, nil)
 		}
 		return err
 	}
@@ -63,9 +63,25 @@ func (c *execConfig) checkMode(cmd *cobra.Command) (err error) {
 		}
 	}
 	for _, a := range c.dns {
-		if _, err := netip.ParseAddr(a); err != nil {
-			return usagef("--dns %q: an address is written 10.77.0.53 or fd77::53", a)
+		if err := checkServer(a); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// checkServer checks the address of a name server that the program is to ask.
+func checkServer(text string) error {
+	a, err := netip.ParseAddr(text)
+	example := netip.MustParseAddr("10.77.0.53")
+	if a.Is6() {
+		example = netip.MustParseAddr("fd77::53")
+	}
+	switch {
+	case err != nil || a.Zone() != "" || a.IsUnspecified():
+		return usagef("--dns %q: an address is written 10.77.0.53 or fd77::53", text)
+	case a.IsLoopback():
+		return usagef("--dns %s: inside, that is the program's own loopback: give the machine's server another address, --gateway-map %s=%s --dns %s", text, netip.AddrPortFrom(example, 53), netip.AddrPortFrom(a, 53), example)
 	}
 	return nil
 }
@@ -238,30 +254,37 @@ const (
 // drain waits until the gateway has passed on what the program had sent when it
 // ended.
 func (l *live) drain(ctx context.Context) {
-	in := l.dev.Link().Impairments(sim.BA)
-	least := time.Now().Add(min(in.Delay+4*in.Jitter, drainLimit))
-	limit := time.NewTimer(drainLimit)
-	defer limit.Stop()
+	ctx, cancel := context.WithTimeout(ctx, drainLimit)
+	defer cancel()
+	ended := time.Now()
 	tick := time.NewTicker(drainPoll)
 	defer tick.Stop()
-	for busy := true; busy || time.Now().Before(least); {
+	for {
 		select {
 		case <-ctx.Done():
-			return
-		case <-limit.C:
 			return
 		case <-tick.C:
 		}
 		answer := make(chan bool, 1)
-		if !l.world.Look(ctx, func() { answer <- l.gate.Sending() }) {
+		if !l.world.Look(ctx, func() { answer <- l.gate.Sending() || time.Since(ended) < l.onItsWay() }) {
 			return
 		}
 		select {
-		case busy = <-answer:
+		case busy := <-answer:
+			if !busy {
+				return
+			}
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// onItsWay is how long a packet of the program's may take to the gateway. The world's
+// goroutine asks.
+func (l *live) onItsWay() time.Duration {
+	in := l.dev.Link().Impairments(sim.BA)
+	return in.Delay + 4*in.Jitter
 }
 
 // resolvFile writes a resolv.conf(5) with these name servers; "" is none.

@@ -113,6 +113,41 @@ func TestExecGatewayControl(t *testing.T) {
 	require.Equal(t, 128+int(syscall.SIGTERM), p.wait(), p.stderr())
 }
 
+// TestExecGatewayLink: a program may change the link that it is behind, and end.
+// The session looks at the link then: with -race, this test fails if two goroutines
+// do so at once.
+func TestExecGatewayLink(t *testing.T) {
+	if !isLive(t) {
+		return
+	}
+	makeOutside(t)
+	socket := filepath.Join(t.TempDir(), "s.sock")
+	p, _ := execBehind(t, "--control", socket, "--", "fivetuple", "link", "@"+socket, "set", "delay", "3ms")
+	require.Zero(t, p.wait(), p.stderr())
+	require.Equal(t, "eth0 ab: delay 3ms\neth0 ba: delay 3ms\n", p.stdout())
+}
+
+// TestExecGatewayNotes: what goes wrong with the gateway itself is said on standard
+// error, also if there is no trace, and once: that its flows are in use, and that pings
+// do not pass.
+func TestExecGatewayNotes(t *testing.T) {
+	if !isLive(t) {
+		return
+	}
+	requireTool(t, "bash")
+	requireTool(t, "ping")
+	makeOutside(t)
+	p, _ := execBehind(t, "--gateway-flows", "1", "--", "bash", "-c", "exec 3<>/dev/tcp/"+outside4+"/7; for i in 1 2; do echo x > /dev/udp/"+outside4+"/53; done; echo y >&3; head -n 1 <&3")
+	require.Zero(t, p.wait(), p.stderr())
+	require.Equal(t, "y\n", p.stdout())
+	require.Equal(t, "note: gateway: all of its 1 flows are in use; what would begin another one is dropped\n", p.stderr())
+
+	require.NoError(t, os.WriteFile("/proc/sys/net/ipv4/ping_group_range", []byte("1 0"), 0)) // none
+	p, _ = execBehind(t, "--", "ping", "-c", "2", "-i", "0.01", "-W", "1", outside4)
+	require.Equal(t, 1, p.wait(), p.stdout())
+	require.Regexp(t, `^note: gateway: no ping socket: .*; pings do not pass until it is: .*\n\z`, p.stderr())
+}
+
 // TestExecGatewayStatus: what is wrong is said before the program starts, and a
 // program that cannot be started is told from one that fails.
 func TestExecGatewayStatus(t *testing.T) {
@@ -138,6 +173,8 @@ func TestExecGatewayStatus(t *testing.T) {
 		{"a lab with its delay", "--delay is for --gateway", 2, []string{"--net", "ping", "--delay", "1ms", "--", "true"}},
 		{"a lab with ports", "--publish is for --gateway", 2, []string{"--net", "ping", "--publish", "1:1", "--", "true"}},
 		{"a lab with a map", "are for --gateway", 2, []string{"--net", "ping", "--gateway-map", "10.0.0.1=127.0.0.1", "--", "true"}},
+		{"a name server of the machine's own", "--gateway-map 10.77.0.53:53=127.0.0.53:53 --dns 10.77.0.53\n", 2, []string{"--gateway", "--dns", "127.0.0.53", "--", "touch", "started"}},
+		{"the same over IPv6", "--gateway-map [fd77::53]:53=[::1]:53 --dns fd77::53\n", 2, []string{"--gateway", "--dns", "::1", "--", "touch", "started"}},
 		{"a name for a name server", `--dns "one"`, 2, []string{"--gateway", "--dns", "one", "--", "true"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 
 	"fivetuple/gateway"
@@ -27,8 +28,9 @@ func (g *gatewayFlags) define(f *pflag.FlagSet) {
 	f.IntVar(&g.flows, "gateway-flows", gateway.DefaultMaxFlows, "most `flows` at a time")
 }
 
-// config checks the flags; own are the addresses that the stack itself has.
-func (g *gatewayFlags) config(own []netip.Prefix) (*gateway.Config, error) {
+// config checks the flags; own are the addresses that the stack itself has, inside
+// those at the other ends of its devices.
+func (g *gatewayFlags) config(own, inside []netip.Prefix) (*gateway.Config, error) {
 	if !g.on {
 		if len(g.maps) > 0 || g.flows != gateway.DefaultMaxFlows {
 			return nil, usagef("--gateway-map and --gateway-flows are for --gateway")
@@ -41,15 +43,35 @@ func (g *gatewayFlags) config(own []netip.Prefix) (*gateway.Config, error) {
 	c := &gateway.Config{MaxFlows: g.flows}
 	for _, text := range g.maps {
 		m, err := gateway.ParseMapping(text)
+		if err == nil {
+			err = reachable(m, c.Map, own, inside)
+		}
 		if err != nil {
 			return nil, usagef("--gateway-map %w", err)
-		}
-		if slices.ContainsFunc(own, func(p netip.Prefix) bool { return p.Addr() == m.Inside.Addr() }) {
-			return nil, usagef("--gateway-map %s: %s is the stack's own address: choose another one, as %s", text, m.Inside.Addr(), m.Inside.Addr().Next())
 		}
 		c.Map = append(c.Map, m)
 	}
 	return c, nil
+}
+
+// reachable refuses a mapping that nothing sent inside would come to; before are those
+// that are asked first.
+func reachable(m gateway.Mapping, before []gateway.Mapping, own, inside []netip.Prefix) error {
+	to := m.Inside.Addr()
+	i := slices.IndexFunc(before, func(o gateway.Mapping) bool { return o.Takes(m) })
+	switch {
+	case slices.ContainsFunc(own, func(p netip.Prefix) bool { return p.Addr() == to }):
+		return fmt.Errorf("%s: %s is the stack's own address: choose another one, as %s", m, to, to.Next())
+	case slices.ContainsFunc(inside, func(p netip.Prefix) bool { return p.Addr() == to }):
+		return fmt.Errorf("%s: %s is the inside's own address, so nothing for it comes out: choose one that nobody has", m, to)
+	case !slices.ContainsFunc(inside, func(p netip.Prefix) bool { return p.Addr().Is4() == to.Is4() }):
+		return fmt.Errorf("%s: the inside has no %s address, so it sends nothing to %s: add a --host-addr and an --addr", m, version(to), to)
+	case i >= 0 && before[i].Inside == m.Inside:
+		return fmt.Errorf("%s: %s says otherwise; write one of them", m, before[i])
+	case i >= 0:
+		return fmt.Errorf("%s: %s, which is before it, takes all of it: write this one first", m, before[i])
+	}
+	return nil
 }
 
 // gatewayAddrs are the addresses of a session with a gateway that was given
@@ -66,6 +88,7 @@ func (l *live) startGateway() (err error) {
 	if err != nil {
 		return err
 	}
+	l.gate.Notice(func(text string) { fmt.Fprintln(l.complaints, "note: "+text) })
 	return serveGateway(l.world, l.host, l.gate)
 }
 
@@ -124,16 +147,44 @@ func (l *live) openDeviceHere(routes []netip.Prefix) (err error) {
 // checkGateway reads --gateway, --netns and what goes with them.
 func (c *upConfig) checkGateway(u *upFlags) (err error) {
 	c.netns = u.netns
-	if c.gateway, err = u.gateway.config(c.addrs); err != nil {
+	if c.gateway, err = u.gateway.config(c.allAddrs()); err != nil {
 		return err
 	}
 	if err := c.checkPublish(u); err != nil || c.gateway == nil {
 		return err
 	}
-	if u.netns == "" && !u.inside {
+	switch {
+	case u.tap != "":
+		return usagef("--gateway and --tap: netstack takes packets for all addresses at a TUN device alone: write --tun %s", u.tap)
+	case u.forward:
+		return usagef("--gateway and --forward: a gateway sends from this machine what is for other addresses, those behind other devices among them: leave one of the two out")
+	case u.netns == "" && !u.inside:
 		return usagef("--gateway needs --netns NAME, the network namespace whose programs it serves: `ip netns add NAME` makes one. In the machine's own, the gateway's sockets would come back to it")
+	case isOwnNamespace(u.netns):
+		return usagef("--gateway --netns %s: fivetuple is in that namespace itself, so the gateway's sockets would come back to it: name another one; `ip netns add NAME` makes it", u.netns)
 	}
 	return nil
+}
+
+// isOwnNamespace reports whether this process is in the network namespace that
+// --netns names. One that there is not is for the device's making to report.
+func isOwnNamespace(netns string) bool {
+	if netns == "" {
+		return false
+	}
+	named, err := os.Stat(tun.NamespacePath(netns))
+	own, ownErr := os.Stat("/proc/self/ns/net")
+	return err == nil && ownErr == nil && os.SameFile(named, own)
+}
+
+// allAddrs are the addresses of the stack, and those at the other ends of its
+// devices.
+func (c *upConfig) allAddrs() (own, inside []netip.Prefix) {
+	own, inside = slices.Clone(c.addrs), slices.Clone(c.hostAddrs)
+	for _, d := range c.also {
+		own, inside = append(own, d.addrs...), append(inside, d.hostAddrs...)
+	}
+	return own, inside
 }
 
 // gatewayReady is what the line that says that the session is up has of it.

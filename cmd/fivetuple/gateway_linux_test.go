@@ -56,8 +56,8 @@ func makeOutside(t *testing.T) {
 	}
 }
 
-// behindGateway makes a namespace, and starts `up --gateway` for it.
-func behindGateway(t *testing.T, dir string, more ...string) (*served, *process) {
+// otherNamespace makes a network namespace, and returns the number of a process there.
+func otherNamespace(t *testing.T) string {
 	t.Helper()
 	sleeper := exec.CommandContext(t.Context(), "sleep", "infinity")
 	sleeper.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
@@ -66,7 +66,13 @@ func behindGateway(t *testing.T, dir string, more ...string) (*served, *process)
 		_ = sleeper.Process.Kill()
 		_ = sleeper.Wait()
 	})
-	pid := strconv.Itoa(sleeper.Process.Pid)
+	return strconv.Itoa(sleeper.Process.Pid)
+}
+
+// behindGateway makes a namespace, and starts `up --gateway` for it.
+func behindGateway(t *testing.T, dir string, more ...string) (*served, *process) {
+	t.Helper()
+	pid := otherNamespace(t)
 	args := append([]string{"up", "--gateway", "--netns", pid, "--control", filepath.Join(dir, "gate.sock")}, more...)
 	p := start(t, dir, "fivetuple", args...)
 	p.await("; gateway of /proc/" + pid + "/ns/net")
@@ -149,7 +155,8 @@ func passGateway(t *testing.T, more ...string) {
 		require.NoError(t, err)
 		roundTrip(t, u)
 		u.Close()
-		require.Contains(t, s.run("ping", "-c", "2", "-i", "0.01", a), " 0% packet loss")
+		// After its last request ping waits for as long as the interval alone.
+		require.Contains(t, s.run("ping", "-c", "2", "-i", "0.5", a), " 0% packet loss")
 	}
 	_, err := s.dial("tcp", nowhere)
 	require.ErrorIs(t, err, syscall.ENETUNREACH)

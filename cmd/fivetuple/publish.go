@@ -157,25 +157,48 @@ func carryOutBeside(w *sim.World, g publisher, text []byte) error {
 	return publishAll(g, list)
 }
 
-// unpublish ends publications, each named by its machine's side at least.
+// unpublish ends all of the publications that are named, or none.
 func unpublish(g publisher, specs []string) error {
+	var list []gateway.Publication
 	for _, text := range specs {
-		p, err := gateway.ParsePublication(text)
+		p, err := publishedAs(g.Published(), text)
+		if err == nil && slices.Contains(list, p) {
+			err = fmt.Errorf("%s is named twice", text)
+		}
 		if err != nil {
-			side, proto, named := strings.Cut(text, "/")
-			if side += ":1"; named {
-				side += "/" + proto
-			}
-			var sideErr error
-			if p, sideErr = gateway.ParsePublication(side); sideErr != nil {
-				return usagef("publish del %w", err)
-			}
+			return usagef("publish del %w", err)
 		}
-		if !g.Unpublish(p) {
-			return usagef("publish del %s: %s %s is not published; `fivetuple publish @NAME` lists what is", text, p.Proto, p.Ends(p.Host))
-		}
+		list = append(list, p)
+	}
+	for _, p := range list {
+		g.Unpublish(p)
 	}
 	return nil
+}
+
+// publishedAs finds a publication by its machine's side, or by all of it.
+func publishedAs(list []gateway.Published, text string) (gateway.Publication, error) {
+	p, err := gateway.ParsePublication(text)
+	whole := err == nil
+	if !whole {
+		side, proto, named := strings.Cut(text, "/")
+		if side += ":1"; named {
+			side += "/" + proto
+		}
+		var sideErr error
+		if p, sideErr = gateway.ParsePublication(side); sideErr != nil {
+			return p, err
+		}
+	}
+	i := slices.IndexFunc(list, func(o gateway.Published) bool { return o.SameHost(p) })
+	if i < 0 {
+		return p, fmt.Errorf("%s: %s %s is not published; `fivetuple publish @NAME` lists what is", text, p.Proto, p.Ends(p.Host))
+	}
+	to := list[i].Inside
+	if whole && (p.Inside.Port() != to.Port() || p.Inside.Addr().IsValid() && p.Inside.Addr() != to.Addr()) {
+		return p, fmt.Errorf("%s: %s %s leads to %s; to del it, the machine's side is enough", text, p.Proto, p.Ends(p.Host), list[i].Ends(to))
+	}
+	return list[i].Publication, nil
 }
 
 func writePublished(w io.Writer, list []gateway.Published) error {

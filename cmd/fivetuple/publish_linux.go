@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 
 	"fivetuple/gateway"
 )
@@ -23,10 +22,7 @@ func (c *upConfig) checkPublish(u *upFlags) (err error) {
 
 // publications reads publications of this session's.
 func (c *upConfig) publications(texts []string) ([]gateway.Publication, error) {
-	hostAddrs, own := slices.Clone(c.hostAddrs), slices.Clone(c.addrs)
-	for _, d := range c.also {
-		hostAddrs, own = append(hostAddrs, d.hostAddrs...), append(own, d.addrs...)
-	}
+	own, hostAddrs := c.allAddrs()
 	return publications(texts, hostAddrs, own)
 }
 

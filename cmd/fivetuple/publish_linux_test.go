@@ -100,6 +100,16 @@ func TestPublishCommand(t *testing.T) {
 		_, err := net.Dial("tcp", at)
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	}
+	for want, args := range map[string][]string{
+		"9001: tcp 127.0.0.1:9001 is not published":          {"del", "9000", "9001"},
+		"9000:91: tcp 127.0.0.1:9000 leads to 10.77.0.1:90;": {"del", "9000:91"},
+		"9000 is named twice":                                {"del", "9000", "9000"},
+	} {
+		b := start(t, dir, "fivetuple", append([]string{"publish", ctl}, args...)...)
+		require.Equal(t, 2, b.wait())
+		require.Contains(t, b.stderr(), want)
+	}
+	require.Contains(t, tool(t, nil, "fivetuple", "publish", ctl), "127.0.0.1:9000", "of what cannot be done whole, nothing is")
 	require.NotContains(t, tool(t, nil, "fivetuple", "publish", ctl, "del", "9000:90"), "127.0.0.1")
 	roundTrip(t, c) // it has come in before
 	c.Close()
@@ -231,7 +241,7 @@ func TestPublishTaken(t *testing.T) {
 		return
 	}
 	makeOutside(t)
-	p := start(t, t.TempDir(), "fivetuple", "up", "--gateway", "--netns", "/proc/self/ns/net", "--publish", outside4+":7:70")
+	p := start(t, t.TempDir(), "fivetuple", "up", "--gateway", "--netns", otherNamespace(t), "--publish", outside4+":7:70")
 	require.Equal(t, 2, p.wait())
 	require.Contains(t, p.stderr(), "--publish 192.0.2.5:7:10.77.0.1:70: 192.0.2.5:7: address already in use (EADDRINUSE); another program has the port")
 }
