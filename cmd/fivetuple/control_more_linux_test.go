@@ -123,7 +123,7 @@ func TestTraceSlow(t *testing.T) {
 			continue
 		}
 		tool(t, nil, "fivetuple", "mark", "@"+socket, "the last")
-		tool(t, nil, "fivetuple", "stop", "@"+socket)
+		stop := start(t, dir, "fivetuple", "stop", "@"+socket) // meanwhile it reads: the session waits for a second
 		var all strings.Builder
 		for f.Status == nil {
 			f = frame{}
@@ -133,6 +133,7 @@ func TestTraceSlow(t *testing.T) {
 		}
 		require.Zero(t, *f.Status)
 		require.Contains(t, all.String(), `"text":"the last"`)
+		require.Zero(t, stop.wait(), stop.stderr())
 		require.NoError(t, slow.Close())
 	}
 	require.Zero(t, p.wait(), p.stderr())
