@@ -274,6 +274,7 @@ func (w *World) Hangup() {
 		h.procs.clear()
 		h.flush(nil, true)
 	}
+	w.leave()
 	for next := w.loop.peek(); next != nil && next.at <= w.loop.now; next = w.loop.peek() {
 		w.Step()
 	}
