@@ -125,9 +125,19 @@ func onSession(cmd *cobra.Command, run func(*liveSession, *cobra.Command, []stri
 	return cmd
 }
 
+// alone refuses arguments behind @NAME.
+func alone(run func(*liveSession, *cobra.Command) error) func(*liveSession, *cobra.Command, []string) error {
+	return func(s *liveSession, cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usagef("%s takes @NAME alone, and not %q", cmd.Name(), args[0])
+		}
+		return run(s, cmd)
+	}
+}
+
 func stopCommand() *cobra.Command {
 	return onSession(&cobra.Command{Use: "stop @NAME", Short: "end a live session, as Ctrl-C does"},
-		func(s *liveSession, _ *cobra.Command, _ []string) error { s.stop(errStopped); return nil })
+		alone(func(s *liveSession, _ *cobra.Command) error { s.stop(errStopped); return nil }))
 }
 
 func markCommand() *cobra.Command {
@@ -142,11 +152,11 @@ func markCommand() *cobra.Command {
 
 func statsCommand() *cobra.Command {
 	return onSession(&cobra.Command{Use: "stats @NAME", Short: "count what a live session has done"},
-		func(s *liveSession, cmd *cobra.Command, _ []string) error {
+		alone(func(s *liveSession, cmd *cobra.Command) error {
 			var text bytes.Buffer
 			err := s.do(cmd.Context(), func() error { writeStats(&text, s.world, s.gate); return nil })
 			return tell(cmd, err, &text)
-		})
+		}))
 }
 
 func writeStats(w io.Writer, world *sim.World, gate gatewayView) {
@@ -264,7 +274,7 @@ A reader that is too slow loses events, which is said; the session does not wait
 		Example: `  fivetuple trace @ft0
   fivetuple trace @ft0 --format pcapng | wireshark -k -i -
   fivetuple trace @ft0 --format jsonl | jq .kind`,
-	}, func(s *liveSession, cmd *cobra.Command, _ []string) error {
+	}, alone(func(s *liveSession, cmd *cobra.Command) error {
 		return s.follow(cmd, format != "ladder", func(w io.Writer) (trace.Sink, func() error, error) {
 			switch format {
 			case "ladder":
@@ -283,7 +293,7 @@ A reader that is too slow loses events, which is said; the session does not wait
 			}
 			return nil, nil, usagef("--format %s: it is ladder, jsonl or pcapng", format)
 		})
-	})
+	}))
 	cmd.Flags().StringVar(&format, "format", "ladder", "`how` to write it: ladder, jsonl or pcapng")
 	for _, f := range []string{"jsonl", "pcap"} {
 		cmd.Flags().Func(f, "the same as --format "+strings.Replace(f, "pcap", "pcapng", 1)+"; the `file` is -, standard output", func(file string) error {

@@ -166,6 +166,7 @@ func TestUpRefuses(t *testing.T) {
 	dir := t.TempDir()
 	p := up(t, dir)
 	capture := read(t, dir, "s.pcapng")
+	tool(t, nil, "ip", "tuntap", "add", "ft7", "mode", "tun", "multi_queue")
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -176,6 +177,8 @@ func TestUpRefuses(t *testing.T) {
 			"fivetuple: address 10.77.0.1/24 is already assigned to ft0: choose another host address\n"},
 		{"no TUN device", []string{"up", "--tun", "lo", "--addr", "10.78.0.2/24", "--host-addr", "10.78.0.1/24"},
 			"fivetuple: device lo exists and is not a TUN device: choose another name\n"},
+		{"several queues", []string{"up", "--tun", "ft7", "--addr", "10.78.0.2/24", "--host-addr", "10.78.0.1/24"},
+			"fivetuple: device ft7 has several queues: make it without multi_queue, or choose another name\n"},
 		{"output", []string{"up", "--tun", "ft1", "--addr", "10.78.0.2/24", "--host-addr", "10.78.0.1/24", "--pcap", "no/s.pcapng"},
 			"fivetuple: --pcap no/s.pcapng: no such file or directory: create its folder first\n"},
 	} {
