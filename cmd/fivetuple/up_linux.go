@@ -104,7 +104,7 @@ func (u *upFlags) define(cmd *cobra.Command) {
 	f.IntVar(&u.mtu, "mtu", tun.DefaultMTU, "largest packet in `bytes`")
 	f.StringVar(&u.device, "device", "auto", "how the device is driven: offload, raw or water; auto is the best that the\nkernel has, in this `mode`'s order")
 	f.StringVar(&u.offload, "offload", "auto", "exchange packets of up to 64 KiB with Linux, `on` or off; auto is on while\nnobody looks at packets or impairs them: with -q, and without a file of them")
-	f.StringVar(&u.busyPoll, "busy-poll", defaultBusyPoll, "ask the device for this `time` after each packet, before sleeping, as long as nobody else wants\nthe processor: quicker answers. 0s: sleep at once")
+	f.StringVar(&u.busyPoll, "busy-poll", "100us", "ask the device for this `time` after each packet, before sleeping, as long as nobody else wants\nthe processor: quicker answers. 0s: sleep at once")
 	f.StringVar(&u.congestion, "congestion", "cubic", "congestion control, cubic or `reno`")
 	f.StringVar(&u.serve, "serve", "", "built-in `services`, separated by commas")
 	f.StringVar(&u.files, "files", "", "serve this `directory` with Go's net/http, on port 80, or 8080 beside the http service")
@@ -188,17 +188,12 @@ func (u *upFlags) check() (c *upConfig, err error) {
 	return c, nil
 }
 
-// defaultBusyPoll is --busy-poll if it is not given.
-const defaultBusyPoll = "100us"
-
 // checkBusyPoll reads --busy-poll.
 func (c *upConfig) checkBusyPoll(text string) (err error) {
 	c.tun.BusyPoll, err = netem.ParseDuration(text)
 	switch {
 	case err != nil || c.tun.BusyPoll < 0 || c.tun.BusyPoll > tun.MaxBusyPoll:
 		return usagef("--busy-poll %q: a time from 0s to %v, as 50us", text, tun.MaxBusyPoll)
-	case c.tun.Mode == tun.Water && text != defaultBusyPoll && c.tun.BusyPoll > 0:
-		return usagef("--busy-poll %s: a device of --device water always sleeps; offload and raw can ask", text)
 	}
 	return nil
 }
