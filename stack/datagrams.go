@@ -18,22 +18,23 @@ const maxDatagrams = 64
 
 // datagram is a UDP packet that may be merged with others.
 type datagram struct {
-	bytes   [header.EthernetMinimumSize + header.IPv6MinimumSize + header.UDPMinimumSize]byte
+	bytes   [header.EthernetMinimumSize + header.IPv4MaximumHeaderSize + header.UDPMinimumSize]byte
 	link    int // length of the Ethernet header; 0: there is none
 	ip, end int // length of the IP header, and of all headers
 	payload int
 }
 
-// parse looks for a whole datagram with a checksum (RFC 768 has none as 0), without IPv4 options or
+// parse looks for a whole datagram with a checksum (RFC 768 has none as 0), without
 // IPv6 extension headers, behind link bytes of another header.
 func (d *datagram) parse(p Packet, link int) bool {
-	b := network(p.peek(d.bytes[:link+header.IPv6MinimumSize+header.UDPMinimumSize]), link)
+	b := network(p.peek(d.bytes[:]), link)
 	total := 0
 	switch {
-	case len(b) >= header.IPv4MinimumSize+header.UDPMinimumSize && b[0] == 0x45 && header.IPv4(b).Protocol() == uint8(header.UDPProtocolNumber) &&
+	case len(b) >= header.IPv4MinimumSize+header.UDPMinimumSize && b[0] >= 0x45 && b[0]>>4 == 4 &&
+		len(b) >= int(header.IPv4(b).HeaderLength())+header.UDPMinimumSize && header.IPv4(b).Protocol() == uint8(header.UDPProtocolNumber) &&
 		!header.IPv4(b).More() && header.IPv4(b).FragmentOffset() == 0:
-		d.ip, total = header.IPv4MinimumSize, int(header.IPv4(b).TotalLength())
-	case len(b) == header.IPv6MinimumSize+header.UDPMinimumSize && b[0]>>4 == 6 && header.IPv6(b).NextHeader() == uint8(header.UDPProtocolNumber):
+		d.ip, total = int(header.IPv4(b).HeaderLength()), int(header.IPv4(b).TotalLength())
+	case len(b) >= header.IPv6MinimumSize+header.UDPMinimumSize && b[0]>>4 == 6 && header.IPv6(b).NextHeader() == uint8(header.UDPProtocolNumber):
 		d.ip, total = header.IPv6MinimumSize, header.IPv6MinimumSize+int(header.IPv6(b).PayloadLength())
 	default:
 		return false
@@ -51,10 +52,13 @@ func (d *datagram) sameFlow(o *datagram) bool {
 		return false
 	}
 	a, b := d.headers(), o.headers()
+	if a[0] != b[0] {
+		return false
+	}
 	if string(a[d.ip:d.ip+4]) != string(b[d.ip:d.ip+4]) {
 		return false
 	}
-	if d.ip == header.IPv6MinimumSize {
+	if !d.v4() {
 		return string(a[:4]) == string(b[:4]) && string(a[6:d.ip]) == string(b[6:d.ip])
 	}
 	return a[1] == b[1] && string(a[6:10]) == string(b[6:10]) && string(a[12:d.ip]) == string(b[12:d.ip])
@@ -63,13 +67,16 @@ func (d *datagram) sameFlow(o *datagram) bool {
 // headers are those of IP and UDP.
 func (d *datagram) headers() []byte { return d.bytes[d.link:d.end] }
 
+// v4 reports whether the headers are IPv4's, perhaps with options.
+func (d *datagram) v4() bool { return d.bytes[d.link]>>4 == 4 }
+
 // setLength makes the headers those of a datagram with n bytes of payload, whose
 // checksum is open.
 func (d *datagram) setLength(n int) {
 	b := d.headers()
 	length := uint16(header.UDPMinimumSize + n)
 	var pseudo uint16
-	if d.ip == header.IPv4MinimumSize {
+	if d.v4() {
 		h := header.IPv4(b)
 		h.SetTotalLength(uint16(d.ip) + length)
 		h.SetChecksum(0)
@@ -206,7 +213,7 @@ func (p Packet) divide(out []Packet, link int) []Packet {
 		data.TrimFront(int64(n))
 		d.payload -= n
 		one := d
-		if d.ip == header.IPv4MinimumSize { // as Linux numbers them
+		if d.v4() { // as Linux numbers them
 			header.IPv4(one.headers()).SetID(header.IPv4(d.headers()).ID() + id)
 		}
 		one.setLength(n)

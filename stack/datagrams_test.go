@@ -133,12 +133,53 @@ func TestDatagramsDivide(t *testing.T) {
 	}
 }
 
+// TestDatagramsDivideOptions: IPv4 options, which each datagram keeps, do not keep a
+// super-packet from being divided; with 20 bytes of them, the header is as long as
+// IPv6's.
+func TestDatagramsDivideOptions(t *testing.T) {
+	for _, ether := range []bool{false, true} {
+		for _, options := range []int{4, 20, 40} {
+			payload := make([]byte, 3300)
+			rand.NewChaCha8([32]byte{1}).Read(payload)
+			plain := udpPacket(false, 7, 9, payload)
+			b := append(bytes.Clone(plain[:20]), bytes.Repeat([]byte{1}, options)...) // no operation
+			b = append(b, plain[20:]...)
+			h := header.IPv4(b)
+			h.SetHeaderLength(uint8(20 + options))
+			h.SetTotalLength(uint16(len(b)))
+			if ether {
+				b = frame(b)
+			}
+			o := stack.Offload{NeedsChecksum: true, ChecksumStart: uint16(linkOf(ether) + 20 + options), ChecksumOffset: 6, Segments: stack.SegmentUDP, SegmentSize: 1000}
+			got := stack.DivideDatagrams([]stack.Packet{stack.NewOffloadPacket(b, o)}, ether)
+			require.Len(t, got, 4)
+			for i, p := range got {
+				part := payload[1000*i : min(1000*i+1000, len(payload))]
+				h := header.IPv4(p.Bytes()[linkOf(ether):])
+				require.True(t, h.IsValid(len(h)))
+				require.True(t, h.IsChecksumValid())
+				require.Equal(t, uint16(9+i), h.ID())
+				require.Equal(t, bytes.Repeat([]byte{1}, options), []byte(h[20:20+options]))
+				u := header.UDP(h.Payload())
+				require.Equal(t, part, []byte(u.Payload()))
+				require.True(t, u.IsChecksumValid(h.SourceAddress(), h.DestinationAddress(), checksum.Checksum(part, 0)))
+			}
+			m := stack.DatagramMerger{Ethernet: ether}
+			got = m.Merge(got)
+			require.Len(t, got, 1)
+			require.Equal(t, payload, got[0].Bytes()[linkOf(ether)+28+options:])
+			got[0].Release()
+		}
+	}
+}
+
 // FuzzDivideDatagrams: whatever a device says of a packet, dividing it does not
 // panic, and loses no byte of payload of a well-formed one.
 func FuzzDivideDatagrams(f *testing.F) {
 	f.Add(udpPacket(false, 1, 0, make([]byte, 100)), uint16(10))
 	f.Add(udpPacket(true, 1, 0, make([]byte, 100)), uint16(0))
 	f.Add([]byte{0x45}, uint16(1))
+	f.Add(append([]byte{0x4f, 9: 17}, make([]byte, 60)...), uint16(1))
 	f.Add([]byte{12: 0x08, 14: 0x45}, uint16(1))
 	f.Fuzz(func(t *testing.T, b []byte, size uint16) {
 		dividePackets(t, b, size, false)

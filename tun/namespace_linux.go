@@ -120,6 +120,8 @@ func enterNamespace(path string) error {
 	}
 	remedy := "make it with: ip netns add NAME"
 	switch {
+	case strings.HasPrefix(path, "/proc/") && errors.Is(err, unix.ENOENT):
+		remedy = "name a process that runs"
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		remedy = "run as root"
 	case errors.Is(err, unix.EINVAL):

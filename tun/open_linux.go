@@ -94,6 +94,13 @@ func existing(name string, ethernet bool) (persistent bool, err error) {
 			Err:     unix.EEXIST,
 		}
 	}
+	if device.Flags&netlink.TUNTAP_MULTI_QUEUE != 0 { // the kernel's EINVAL would not say that
+		return false, &Error{
+			Problem: fmt.Sprintf("device %s has several queues", name),
+			Remedy:  "make it without multi_queue, or choose another name",
+			Err:     unix.EINVAL,
+		}
+	}
 	if device.NonPersist {
 		return false, openError(name, unix.EBUSY)
 	}

@@ -40,7 +40,7 @@ func parseAlso(text string) (d alsoDevice, err error) {
 		return d, wrong(fmt.Sprintf("%d addresses are no pairs", len(all)))
 	}
 	for pair := range slices.Chunk(all, 2) {
-		if pair[0].Addr() == pair[1].Addr() || !pair[1].Contains(pair[0].Addr()) {
+		if pair[0].Addr() == pair[1].Addr() || !pair[1].Contains(pair[0].Addr()) || !pair[0].Contains(pair[1].Addr()) {
 			return d, wrong(fmt.Sprintf("%s and %s are not two addresses of one network", pair[0], pair[1]))
 		}
 		d.addrs, d.hostAddrs = append(d.addrs, pair[0]), append(d.hostAddrs, pair[1])
@@ -74,6 +74,8 @@ func (c *upConfig) checkAlso(u *upFlags) error {
 		return usagef("--also: devices of --device water cannot be waited for together; offload and raw can")
 	case c.forward && u.offload == "on":
 		return usagef("--forward and --offload on: netstack does not divide what it forwards")
+	case c.forward && len(c.also) == 0 && u.scenario == "":
+		return usagef("--forward: there is one device, and nothing to pass packets on to: add another with --also")
 	case c.forward:
 		c.tun.Offload = false
 	}

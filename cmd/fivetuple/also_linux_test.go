@@ -91,7 +91,11 @@ func TestUpAlsoRefused(t *testing.T) {
 		{[]string{"--also", "ft1@=10.78.0.2/24,10.78.0.1/24"}, "no network namespace is named after the @"},
 		{[]string{"--also", "ft1=10.78.0.2/24,10.78.0.1/24", "--device", "water"}, "devices of --device water cannot be waited for together"},
 		{[]string{"--forward", "--offload", "on"}, "--forward and --offload on: netstack does not divide what it forwards"},
+		{[]string{"--also", "ft1=10.78.0.2/32,10.78.0.1/24"}, "10.78.0.2/32 and 10.78.0.1/24 are not two addresses of one network"},
+		{[]string{"--forward"}, "--forward: there is one device, and nothing to pass packets on to: add another with --also"},
 		{[]string{"--also", "ft1@nosuch=10.78.0.2/24,10.78.0.1/24"}, "make it with: ip netns add NAME"},
+		{[]string{"--also", "ft1@4194305=10.78.0.2/24,10.78.0.1/24"}, "no such file or directory: name a process that runs"},
+		{[]string{"--also", "ft1@blue=10.78.0.2/24,10.78.0.1/24", "--host", "blue"}, "--host blue: that is the name of who is at the device's other end: choose another"},
 	} {
 		p := start(t, t.TempDir(), "fivetuple", upArgs(tc.args...)...)
 		require.Equal(t, exitUsage, p.wait(), tc.args)

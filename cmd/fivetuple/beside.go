@@ -17,6 +17,7 @@ type kernelSockets struct {
 	name    string         // whose the kernel is, as in the trace: "linux"
 	addrs   []netip.Prefix // its addresses on the devices
 	every   bool           // what it sends to any address crosses a device: a gateway's
+	others  []netip.Addr   // of the other kernels, to whom the world passes on what it sends
 	sockets []trace.Socket
 	inodes  []uint32 // of sockets, by which their processes are found
 	index   *socketIndex
@@ -90,6 +91,9 @@ func (b *beside) look(s *liveSession, q *ss.Query, hosts []*sim.Host) (err error
 	}
 	for n := range b.kernels {
 		b.kernels[n].index = indexOf(b.kernels[n].sockets)
+		if !slices.Contains(hosts, s.world.Hosts()[0]) { // the router is not shown
+			b.kernels[n].others = nil
+		}
 	}
 	b.pairs = q.SelectPairs(pairUp(own, hosts, b.kernels))
 	return nil
@@ -107,16 +111,17 @@ func (b *beside) findHolders() {
 			of[&k.sockets[i]] = k.inodes[i]
 		}
 	}
+	var all []*trace.Socket
 	for _, p := range b.pairs {
-		if n := of[p.PeerSocket]; n != 0 {
-			inodes = append(inodes, n)
+		for _, s := range []*trace.Socket{p.Socket, p.PeerSocket} {
+			if n := of[s]; n != 0 {
+				all, inodes = append(all, s), append(inodes, n)
+			}
 		}
 	}
 	found := holdersOf(inodes)
-	for _, p := range b.pairs {
-		if n := of[p.PeerSocket]; n != 0 {
-			p.PeerSocket.Holders = found[n]
-		}
+	for n, s := range all {
+		s.Holders = found[inodes[n]]
 	}
 }
 
@@ -126,7 +131,8 @@ func (b *beside) findHolders() {
 func pairUp(own []netip.Addr, hosts []*sim.Host, kernels []kernelSockets) []table.Pair {
 	socks, index := make([][]trace.Socket, len(hosts)), make([]*socketIndex, len(hosts))
 	seen := make(map[*trace.Socket]bool) // of the kernels or, without a connection, of the hosts
-	var connected, rest, alone []table.Pair
+	var connected, alone []table.Pair
+	rest := passedOn(kernels, seen)
 	for n, h := range hosts {
 		socks[n] = h.Stack().AllSockets()
 		index[n] = indexOf(socks[n])
@@ -163,6 +169,24 @@ func pairUp(own []netip.Addr, hosts []*sim.Host, kernels []kernelSockets) []tabl
 		}
 	}
 	return slices.Concat(alone, connected, rest)
+}
+
+// passedOn puts the ends of what the world passes on as a router together: both are
+// kernels'.
+func passedOn(kernels []kernelSockets, seen map[*trace.Socket]bool) (out []table.Pair) {
+	for n := range kernels {
+		k := &kernels[n]
+		for i := range k.sockets {
+			s := &k.sockets[i]
+			if seen[s] || !slices.Contains(k.others, s.Remote.Addr()) {
+				continue
+			}
+			name, got := kernelEnd(kernels, s)
+			seen[s], seen[got] = true, true
+			out = append(out, table.Pair{Host: k.name, Socket: s, Peer: name, PeerSocket: got})
+		}
+	}
+	return out
 }
 
 // isOutbound reports whether a socket is connected to an address outside of the world,

@@ -150,6 +150,40 @@ func TestSSLinuxNamespaces(t *testing.T) {
 	p.stop()
 }
 
+// TestSSLinuxForward: what the stack passes on as a router has a kernel at both ends,
+// each with its processes; an end that is missing is none.
+func TestSSLinuxForward(t *testing.T) {
+	if !inNamespaces(t, unix.CLONE_NEWNET|unix.CLONE_NEWNS, unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN) {
+		return
+	}
+	namespaces(t, "red", "blue")
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "s.sock")
+	p := start(t, dir, "fivetuple", "up", "-q", "--netns", "red", "--addr", "10.77.0.2/24", "--host-addr", "10.77.0.1/24",
+		"--also", "ft1@blue=10.78.0.2/24,10.78.0.1/24", "--forward", "--serve", "echo", "--control", socket)
+	p.await("up: ")
+	server := start(t, dir, "ip", "netns", "exec", "blue", "nc", "-n", "-v", "-l", "8080")
+	server.await("Listening")
+	client := start(t, dir, "ip", "netns", "exec", "red", "nc", "-v", "-n", "-d", "10.78.0.1", "8080")
+	client.await("succeeded")
+	server.await("Connection received")
+	near := start(t, dir, "ip", "netns", "exec", "red", "nc", "-v", "-n", "-d", "10.77.0.2", "7")
+	near.await("succeeded")
+	ask := func(args ...string) string {
+		return tool(t, nil, "fivetuple", append([]string{"ss", "@" + socket, "--linux"}, args...)...)
+	}
+	users := func(p *process) string { return fmt.Sprintf(`users:\(\("nc",pid=%d,fd=\d+\)\)`, p.cmd.Process.Pid) }
+	require.Regexp(t, `^lab +ESTAB .*:7 +10\.77\.0\.1:\d+ .*\nred +ESTAB .* 10\.77\.0\.2:7 .*`+
+		`\nred +ESTAB +0 +0 +10\.77\.0\.1:\d+ +10\.78\.0\.1:8080 +`+users(client)+
+		`\nblue +ESTAB +0 +0 +10\.78\.0\.1:8080 +10\.77\.0\.1:\d+ +`+users(server)+`\n$`, ask("-tnpH"))
+	require.Contains(t, ask("-tn", "--json"), `"host": "red"`)
+	require.NoError(t, server.cmd.Process.Kill())
+	server.wait()
+	require.NoError(t, near.cmd.Process.Kill())
+	require.NotContains(t, ask("-tnH", "dport = :8080"), "blue +ESTAB")
+	p.stop()
+}
+
 // TestSSLinuxGateway: behind a gateway, the stack's end of a connection has the
 // address of a server outside.
 func TestSSLinuxGateway(t *testing.T) {

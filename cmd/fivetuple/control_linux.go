@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -59,7 +60,7 @@ func (s *liveSession) serveControl(ctx context.Context, asked, device string) (n
 	}
 	unlock, err := lockFolder(folder)
 	if err != nil {
-		return "", err
+		return "", fileError("--control "+name, err)
 	}
 	defer unlock()
 	for n := 2; asked == "" && taken(controlPath(name)); n++ {
@@ -97,14 +98,17 @@ func taken(path string) bool {
 }
 
 func (s *liveSession) listen(ctx context.Context, path string) error {
-	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+	if err := removeSocket(path); err != nil {
 		return err
 	}
 	old := syscall.Umask(0o177) // the socket is ours from its first moment on
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	syscall.Umask(old)
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, unix.EINVAL) && len(path) >= maxSocketPath:
+		return fmt.Errorf("--control: the path of a socket has %d bytes at most, and %s has %d: choose a shorter one", maxSocketPath-1, path, len(path))
+	case err != nil:
+		return fmt.Errorf("--control %s: %w", path, err)
 	}
 	context.AfterFunc(ctx, func() { l.Close() }) // removes the file too
 	go func() {
@@ -119,10 +123,29 @@ func (s *liveSession) listen(ctx context.Context, path string) error {
 	return nil
 }
 
+// maxSocketPath is the room for a path in a struct sockaddr_un, with the NUL at its
+// end.
+const maxSocketPath = 108
+
+// removeSocket removes what a session that was killed has left behind. Any other
+// file is somebody's.
+func removeSocket(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fileError("--control "+path, err)
+	case info.Mode().Type() != fs.ModeSocket:
+		return fmt.Errorf("--control %s: that is a file, and no socket: choose another name", path)
+	}
+	return os.Remove(path)
+}
+
 // ownDir makes a folder that nobody else can use, or checks that it is one.
 func ownDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
+		return fmt.Errorf("%w: set XDG_RUNTIME_DIR to a folder of this user, or give --control a path", err)
 	}
 	info, err := os.Lstat(dir)
 	if err != nil {
@@ -180,7 +203,7 @@ func (s *liveSession) answer(ctx context.Context, c *net.UnixConn) {
 	cmd := root()
 	cmd.SetArgs(args)
 	cmd.SetOut(out)
-	cmd.SetErr(io.Discard)
+	cmd.SetErr(notes{out})
 	err = cmd.ExecuteContext(ctx)
 	var text strings.Builder
 	if err != nil && !errors.Is(err, context.Canceled) {
@@ -199,6 +222,18 @@ func (f *frames) Write(b []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.to.Encode(frame{Out: b}); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// notes writes standard error as frames.
+type notes struct{ *frames }
+
+func (n notes) Write(b []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.to.Encode(frame{Err: strings.TrimSuffix(string(b), "\n")}); err != nil {
 		return 0, err
 	}
 	return len(b), nil
@@ -239,11 +274,11 @@ func forward(cmd *cobra.Command, name string) error {
 		if _, err := cmd.OutOrStdout().Write(f.Out); err != nil {
 			return err
 		}
-		if f.Status == nil {
-			continue
-		}
 		if f.Err != "" {
 			fmt.Fprintln(cmd.ErrOrStderr(), f.Err)
+		}
+		if f.Status == nil {
+			continue
 		}
 		if *f.Status != 0 {
 			return programExit{*f.Status}

@@ -50,6 +50,9 @@ func TestUpControl(t *testing.T) {
 		{"looked at now", []string{"ss", "@" + socket, "--at", "5ms"}},
 		{"no session answers", []string{"ss", "@" + filepath.Join(dir, "none.sock")}},
 		{"works on a live session", []string{"stats"}},
+		{`stop takes @NAME alone, and not "later"`, []string{"stop", "@" + socket, "later"}},
+		{`stats takes @NAME alone, and not "x"`, []string{"stats", "@" + socket, "x"}},
+		{`trace takes @NAME alone, and not "x"`, []string{"trace", "@" + socket, "x"}},
 		{"--format x: it is ladder, jsonl or pcapng", []string{"trace", "@" + socket, "--format", "x"}},
 	} {
 		bad := start(t, dir, "fivetuple", tc.args...)

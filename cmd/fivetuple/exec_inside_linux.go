@@ -19,10 +19,12 @@ import (
 )
 
 // insideName is the command that `fivetuple exec` runs itself as, in the
-// program's namespaces; insideFD is where it is told what to do, and says [ready].
+// program's namespaces; planFD is where it reads what to do, and insideFD where it says
+// [ready].
 const (
 	insideName = "exec-inside"
 	insideFD   = 3
+	planFD     = 4
 )
 
 // ready is what comes with the descriptors of the devices, or instead of them.
@@ -61,14 +63,15 @@ func insideCommand() *cobra.Command {
 // becomeProgram sets up the namespaces, and execs the program: it returns only
 // with an error.
 func becomeProgram(conn *os.File) error {
-	buf := make([]byte, 1<<16)
-	n, err := conn.Read(buf)
-	if err != nil {
+	text := os.NewFile(planFD, "plan")
+	if text == nil {
 		return usagef("%s is run by `fivetuple exec` alone", insideName)
 	}
 	var p plan
-	if err := json.Unmarshal(buf[:n], &p); err != nil {
-		return err
+	err := json.NewDecoder(text).Decode(&p)
+	text.Close()
+	if err != nil {
+		return usagef("%s is run by `fivetuple exec` alone", insideName)
 	}
 	if err := mountFiles(&p); err != nil {
 		return err
@@ -89,7 +92,7 @@ func becomeProgram(conn *os.File) error {
 		return err
 	}
 	if p.Held {
-		if _, err := io.ReadFull(conn, buf[:1]); err != nil {
+		if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
 			return errSilent // who would have said so is gone, and has said why
 		}
 	}

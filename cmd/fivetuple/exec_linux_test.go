@@ -131,11 +131,13 @@ func TestExecLadder(t *testing.T) {
 // TestExecStatus: the exit status is the program's.
 func TestExecStatus(t *testing.T) {
 	t.Parallel()
+	long := strings.Repeat("x", 100_000) // of an argument, which may have 128 KiB; a message on a socket has less than three
 	for _, tc := range []struct {
 		name, want string
 		status     int
 		args       []string
 	}{
+		{"long arguments", "", 7, []string{"--as", "a", "--", "sh", "-c", `[ ${#1}${#2}${#3} = 100000100000100000 ] && exit 7`, "sh", long, long, long}},
 		{"of a program", "", 7, []string{"--as", "a", "--", "sh", "-c", "exit 7"}},
 		{"of a signal", "", 137, []string{"--as", "a", "--", "sh", "-c", "kill -9 $$"}},
 		{"no such program", `"nonesuch": executable file not found`, 125, []string{"--as", "a", "--", "nonesuch"}},

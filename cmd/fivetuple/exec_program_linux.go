@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -112,23 +113,27 @@ func (p *program) spawn(todo plan) (here *os.File, err error) {
 	}
 	here = os.NewFile(uintptr(fds[0]), "socketpair")
 	there := os.NewFile(uintptr(fds[1]), "socketpair")
+	defer there.Close()
 	defer func() {
 		if err != nil {
 			here.Close()
 		}
 	}()
+	text, err := todo.file()
+	if err != nil {
+		return here, err
+	}
+	defer text.Close()
 	p.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{os.Args[0], insideName}}
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	p.cmd.ExtraFiles = []*os.File{there}
+	p.cmd.ExtraFiles = []*os.File{there, text} // insideFD, planFD
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS}
 	if os.Geteuid() != 0 {
 		p.cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWUSER
 		p.cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 		p.cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
-	err = p.cmd.Start()
-	there.Close()
-	if err != nil {
+	if err = p.cmd.Start(); err != nil {
 		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) {
 			err = fmt.Errorf("no namespace: %w; run as root, or allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces)", err)
 		}
@@ -139,11 +144,24 @@ func (p *program) spawn(todo plan) (here *os.File, err error) {
 		_ = p.cmd.Wait() // its status is read from ProcessState
 		close(p.done)
 	}()
-	text, err := json.Marshal(todo)
-	if err == nil {
-		_, err = here.Write(text)
+	return here, nil
+}
+
+// file has the plan, to be read from its beginning: arguments may be longer than a
+// message on a socket.
+func (p *plan) file() (*os.File, error) {
+	fd, err := unix.MemfdCreate("plan", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("memfd_create", err)
 	}
-	return here, err
+	f := os.NewFile(uintptr(fd), "plan")
+	if err = json.NewEncoder(f).Encode(p); err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+	}
+	return f, err
 }
 
 // attach receives the descriptors of the devices, and connects them.

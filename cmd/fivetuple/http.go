@@ -29,11 +29,28 @@ func httpStream(s session, fd int) error {
 		line, _, _ := strings.Cut(head, "\r\n")
 		words := strings.Fields(line)
 		last := len(words) < 3 || words[2] == "HTTP/1.0" || !readsOnly(words[0]) || // a body may follow
-			strings.Contains(strings.ToLower(head), "\r\nconnection: close")
+			wantsClose(head)
 		if _, err := s.Send(fd, httpAnswer(s, page, words, last), sockapi.MSG_NOSIGNAL); err != nil || last {
 			return err
 		}
 	}
+}
+
+// wantsClose reports whether a Connection field of a request's head has the option
+// close (RFC 9110, 7.6.1).
+func wantsClose(head string) bool {
+	for line := range strings.SplitSeq(head, "\r\n") {
+		name, list, _ := strings.Cut(line, ":")
+		if !strings.EqualFold(name, "Connection") {
+			continue
+		}
+		for option := range strings.SplitSeq(list, ",") {
+			if strings.EqualFold(strings.TrimSpace(option), "close") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // readsOnly reports whether the method is one that this server answers.

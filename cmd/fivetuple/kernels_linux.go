@@ -54,7 +54,23 @@ func (l *live) openKernels() error {
 			err = add(d.netns, l.devs[n+1].Name(), kernelSockets{name: l.simDevs[n+1].Peer(), addrs: slices.Clone(d.hostAddrs), every: l.gateway != nil})
 		}
 	}
+	if l.forward && l.gateway == nil {
+		l.kernels.meet()
+	}
 	return err
+}
+
+// meet lets each kernel know the addresses of the others, to whom the stack leads.
+func (ks liveKernels) meet() {
+	for _, k := range ks {
+		for _, o := range ks {
+			for _, p := range o.addrs {
+				if o != k && !k.has(p.Addr()) {
+					k.others = append(k.others, p.Addr())
+				}
+			}
+		}
+	}
 }
 
 func (ks liveKernels) close() {
@@ -73,12 +89,12 @@ func (ks liveKernels) list(protos []string, own []netip.Addr) (out []kernelSocke
 		}
 		one := k.kernelSockets
 		for _, proto := range protos {
-			peers := own
+			peers := slices.Concat(own, k.others)
 			switch {
 			case k.every:
 				peers = nil
 			case proto == "udp": // those that receive from anybody, too
-				peers = append(slices.Clone(own), netip.IPv4Unspecified(), netip.IPv6Unspecified())
+				peers = append(peers, netip.IPv4Unspecified(), netip.IPv6Unspecified())
 			}
 			all, err := k.conn.List(proto, peers...)
 			if err != nil {

@@ -136,6 +136,11 @@ func (l *live) observe(cmd *cobra.Command) (err error) {
 	if err := l.out.open(title, l.seed, l.world.Epoch()); err != nil {
 		return err
 	}
+	if l.user != nil { // who may not create files later
+		if err := l.out.createCaptures(append(l.built.peers(), ladder.Host{Name: l.name})); err != nil {
+			return err
+		}
+	}
 	for _, s := range l.out.sinks {
 		l.world.Bus().Attach(s)
 	}
@@ -163,9 +168,13 @@ func (l *live) run(ctx context.Context) error {
 // readDevice posts every packet from the device to the world, which does not
 // read a device of mode Water itself: one packet a call is what that can do.
 func (l *live) readDevice(ctx context.Context) {
-	buf := make([]byte, l.tun.Most())
+	buf, tell := make([]byte, l.tun.Most()), l.tellLosses()
 	for {
 		n, err := l.tun.Read(buf)
+		if errors.Is(err, tun.ErrTooLong) { // somebody has raised the MTU of Linux's end
+			tell(1, err)
+			continue
+		}
 		if err != nil {
 			if !errors.Is(err, os.ErrClosed) {
 				l.world.Look(ctx, func() { l.world.Fail(err) })
@@ -240,7 +249,7 @@ func (l *live) summary(w io.Writer) {
 	fmt.Fprintln(w)
 	for i, d := range l.simDevs {
 		in, out := d.Link().Stats(sim.BA), d.Link().Stats(sim.AB)
-		fmt.Fprintf(w, "%s: %d packets in%s, %d out%s, in %s\n", l.devs[i].Name(), in.Packets, bad, out.Packets, refused(d.Lost()), l.world.Now().Round(time.Millisecond))
+		fmt.Fprintf(w, "%s: %d packets in%s, %d out%s, in %s\n", l.devs[i].Name(), in.Packets, bad, out.Packets, refused(d.Lost()), time.Since(l.world.Epoch()).Round(time.Millisecond))
 		bad = "" // it is the host's
 	}
 	if l.gate != nil {

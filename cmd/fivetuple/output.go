@@ -26,6 +26,7 @@ type outputs struct {
 	files []openFile
 	text  *bufio.Writer // of the ladder file
 	sinks []trace.Sink
+	dir   *pcapng.Dir                  // of --pcap-dir
 	live  []interface{ Flush() error } // what a live run flushes now and then
 }
 
@@ -100,7 +101,7 @@ func (o *outputs) open(scenario string, seed uint64, epoch time.Time) error {
 		if err != nil {
 			return fileError("--pcap-dir "+o.pcapDir, err)
 		}
-		o.sinks, o.live = append(o.sinks, d), append(o.live, d)
+		o.dir, o.sinks, o.live = d, append(o.sinks, d), append(o.live, d)
 	}
 	if o.jsonl != "" {
 		f, err := o.create("--jsonl", o.jsonl)
@@ -109,6 +110,20 @@ func (o *outputs) open(scenario string, seed uint64, epoch time.Time) error {
 		}
 		w := jsonl.New(f, jsonl.Config{Scenario: scenario, Seed: seed, Epoch: epoch})
 		o.sinks, o.live = append(o.sinks, w), append(o.live, w)
+	}
+	return nil
+}
+
+// createCaptures makes the files of --pcap-dir for hosts now, and not when they have a
+// packet.
+func (o *outputs) createCaptures(hosts []ladder.Host) error {
+	for _, h := range hosts {
+		if o.dir == nil {
+			return nil
+		}
+		if err := o.dir.Create(h.Name); err != nil {
+			return fileError("--pcap-dir "+o.pcapDir, err)
+		}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,8 +59,17 @@ func sessionOf(cmd *cobra.Command) *liveSession {
 // isLiveName reports whether a command line names a session: "@ft0".
 func isLiveName(name string) bool { return strings.HasPrefix(name, "@") }
 
-// do runs f on the world's goroutine, and waits for it.
+// do runs f on the world's goroutine, and waits for it, or for the session's end.
 func (s *liveSession) do(ctx context.Context, f func() error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-s.end:
+			cancel(errSessionEnded) // nobody takes what waits, so there may be no room for more
+		case <-ctx.Done():
+		}
+	}()
 	done := make(chan error, 1)
 	if !s.world.Look(ctx, func() { done <- f() }) {
 		return context.Cause(ctx)
@@ -72,6 +82,15 @@ func (s *liveSession) do(ctx context.Context, f func() error) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// tell prints what the world's goroutine has written, which waits for no client.
+func tell(cmd *cobra.Command, err error, text *bytes.Buffer) error {
+	if err != nil {
+		return err
+	}
+	_, err = cmd.OutOrStdout().Write(text.Bytes())
+	return err
 }
 
 // command carries out what changes the world, as an input that a recording has.
@@ -106,9 +125,19 @@ func onSession(cmd *cobra.Command, run func(*liveSession, *cobra.Command, []stri
 	return cmd
 }
 
+// alone refuses arguments behind @NAME.
+func alone(run func(*liveSession, *cobra.Command) error) func(*liveSession, *cobra.Command, []string) error {
+	return func(s *liveSession, cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usagef("%s takes @NAME alone, and not %q", cmd.Name(), args[0])
+		}
+		return run(s, cmd)
+	}
+}
+
 func stopCommand() *cobra.Command {
 	return onSession(&cobra.Command{Use: "stop @NAME", Short: "end a live session, as Ctrl-C does"},
-		func(s *liveSession, _ *cobra.Command, _ []string) error { s.stop(errStopped); return nil })
+		alone(func(s *liveSession, _ *cobra.Command) error { s.stop(errStopped); return nil }))
 }
 
 func markCommand() *cobra.Command {
@@ -123,9 +152,11 @@ func markCommand() *cobra.Command {
 
 func statsCommand() *cobra.Command {
 	return onSession(&cobra.Command{Use: "stats @NAME", Short: "count what a live session has done"},
-		func(s *liveSession, cmd *cobra.Command, _ []string) error {
-			return s.do(cmd.Context(), func() error { writeStats(cmd.OutOrStdout(), s.world, s.gate); return nil })
-		})
+		alone(func(s *liveSession, cmd *cobra.Command) error {
+			var text bytes.Buffer
+			err := s.do(cmd.Context(), func() error { writeStats(&text, s.world, s.gate); return nil })
+			return tell(cmd, err, &text)
+		}))
 }
 
 func writeStats(w io.Writer, world *sim.World, gate gatewayView) {
@@ -173,18 +204,20 @@ left out if there is one link.`,
 				return err
 			}
 		}
-		return s.do(cmd.Context(), func() error {
+		var text bytes.Buffer
+		err := s.do(cmd.Context(), func() error {
 			for _, l := range s.world.Links() {
 				for _, d := range []sim.Dir{sim.AB, sim.BA} {
 					now := l.Impairments(d).String()
 					if now == "" {
 						now = "none"
 					}
-					fmt.Fprintf(cmd.OutOrStdout(), "%s %s: %s\n", l.Name(), dirName(d), now)
+					fmt.Fprintf(&text, "%s %s: %s\n", l.Name(), dirName(d), now)
 				}
 			}
 			return nil
 		})
+		return tell(cmd, err, &text)
 	})
 }
 
@@ -241,7 +274,7 @@ A reader that is too slow loses events, which is said; the session does not wait
 		Example: `  fivetuple trace @ft0
   fivetuple trace @ft0 --format pcapng | wireshark -k -i -
   fivetuple trace @ft0 --format jsonl | jq .kind`,
-	}, func(s *liveSession, cmd *cobra.Command, _ []string) error {
+	}, alone(func(s *liveSession, cmd *cobra.Command) error {
 		return s.follow(cmd, format != "ladder", func(w io.Writer) (trace.Sink, func() error, error) {
 			switch format {
 			case "ladder":
@@ -260,7 +293,7 @@ A reader that is too slow loses events, which is said; the session does not wait
 			}
 			return nil, nil, usagef("--format %s: it is ladder, jsonl or pcapng", format)
 		})
-	})
+	}))
 	cmd.Flags().StringVar(&format, "format", "ladder", "`how` to write it: ladder, jsonl or pcapng")
 	for _, f := range []string{"jsonl", "pcap"} {
 		cmd.Flags().Func(f, "the same as --format "+strings.Replace(f, "pcap", "pcapng", 1)+"; the `file` is -, standard output", func(file string) error {
@@ -275,109 +308,4 @@ A reader that is too slow loses events, which is said; the session does not wait
 	cmd.Flags().BoolVar(&full, "full", false, "show every segment of a bulk transfer in the ladder")
 	cmd.Flags().BoolP("follow", "f", true, "go on until Ctrl-C; there is no other way")
 	return cmd
-}
-
-// followed is how many pieces of a trace wait for a slow reader.
-const followed = 4096
-
-// flushInterval is how long a person waits for a line that is held back.
-const flushInterval = 100 * time.Millisecond
-
-// tail is a sink that hands what a writer writes to a reader elsewhere.
-type tail struct {
-	sink    trace.Sink
-	flush   func() error
-	each    bool // flush after every event; else now and then
-	buf     []byte
-	to      chan []byte
-	dropped int
-}
-
-func (t *tail) Write(b []byte) (int, error) { t.buf = append(t.buf, b...); return len(b), nil }
-
-// Event implements [trace.Sink]. It never waits.
-func (t *tail) Event(e *trace.Event) error {
-	err := t.sink.Event(e)
-	if err == nil && t.each {
-		err = t.flush()
-	}
-	t.pass()
-	return err
-}
-
-// pass hands over what has been written.
-func (t *tail) pass() {
-	if len(t.buf) == 0 {
-		return
-	}
-	select {
-	case t.to <- t.buf:
-	default:
-		t.dropped++
-	}
-	t.buf = nil
-}
-
-// flushNow writes what is held back: a ladder's lines, until it is known how they end.
-func (t *tail) flushNow() error {
-	err := t.flush()
-	t.pass()
-	return err
-}
-
-// Close implements [trace.Sink].
-func (t *tail) Close() error {
-	_ = t.flushNow() // to a buffer
-	close(t.to)
-	return nil
-}
-
-// follow attaches a writer to the trace until the command's context ends. each
-// says that nothing is held back after an event.
-func (s *liveSession) follow(cmd *cobra.Command, each bool, open func(io.Writer) (trace.Sink, func() error, error)) error {
-	t := &tail{to: make(chan []byte, followed), each: each}
-	attach := func() (err error) {
-		if t.sink, t.flush, err = open(t); err == nil {
-			s.world.Bus().Attach(t)
-			s.looks(1)
-			err = t.flushNow() // what is above the first event
-		}
-		return err
-	}
-	if err := s.do(cmd.Context(), attach); err != nil {
-		return err
-	}
-	detach := func() error {
-		s.world.Bus().Detach(t)
-		s.looks(-1)
-		return nil
-	}
-	tick := time.NewTicker(flushInterval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			if !t.each {
-				_ = s.do(cmd.Context(), t.flushNow) // whose end is seen below
-			}
-		case b, open := <-t.to:
-			if !open {
-				return nil // the session has ended
-			}
-			if _, err := cmd.OutOrStdout().Write(b); err != nil {
-				return s.do(context.WithoutCancel(cmd.Context()), detach)
-			}
-		case <-s.end:
-			return nil
-		case <-cmd.Context().Done():
-			err := s.do(context.WithoutCancel(cmd.Context()), detach)
-			if errors.Is(err, errSessionEnded) {
-				return nil
-			}
-			if t.dropped > 0 {
-				err = errors.Join(err, fmt.Errorf("%d pieces of the trace were lost: the reader was too slow", t.dropped))
-			}
-			return err
-		}
-	}
 }

@@ -7,9 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -41,7 +43,12 @@ func TestUpEnds(t *testing.T) {
 			_, err := net.InterfaceByName("ft0")
 			require.Error(t, err, "the device is gone")
 			require.Regexp(t, `^up: 10\.77\.0\.2/24 fd77::2/64 on ft0, Linux is 10\.77\.0\.1/24 fd77::1/64; serving echo, http, discard, daytime, chargen; `, p.stderr())
-			require.Regexp(t, `\nft0: \d+ packets in, \d+ out, in \S+s\nNetid State `, p.stderr())
+			counts := regexp.MustCompile(`\nft0: \d+ packets in, \d+ out, in (\S+s)\nNetid State `).FindStringSubmatch(p.stderr())
+			require.Len(t, counts, 2, p.stderr())
+			if took, err := time.ParseDuration(counts[1]); tt.sig == 0 {
+				require.NoError(t, err)
+				require.GreaterOrEqual(t, took, 2*time.Second, "how long the session was, and not when something happened last")
+			}
 			ladder := read(t, dir, "s.txt")
 			require.Regexp(t, `7 ◀─+ S   seq 0 .* 7 ── S\.  seq 0  ack 1 .*7 ◀─+ \.   ack 1 `, strings.ReplaceAll(ladder, "\n", " "), "the handshake is in the ladder")
 			require.Regexp(t, `\n\d+ calls · \d+ packets · 0 dropped\n$`, ladder)
@@ -159,6 +166,7 @@ func TestUpRefuses(t *testing.T) {
 	dir := t.TempDir()
 	p := up(t, dir)
 	capture := read(t, dir, "s.pcapng")
+	tool(t, nil, "ip", "tuntap", "add", "ft7", "mode", "tun", "multi_queue")
 	for _, tt := range []struct {
 		name string
 		args []string
@@ -169,6 +177,8 @@ func TestUpRefuses(t *testing.T) {
 			"fivetuple: address 10.77.0.1/24 is already assigned to ft0: choose another host address\n"},
 		{"no TUN device", []string{"up", "--tun", "lo", "--addr", "10.78.0.2/24", "--host-addr", "10.78.0.1/24"},
 			"fivetuple: device lo exists and is not a TUN device: choose another name\n"},
+		{"several queues", []string{"up", "--tun", "ft7", "--addr", "10.78.0.2/24", "--host-addr", "10.78.0.1/24"},
+			"fivetuple: device ft7 has several queues: make it without multi_queue, or choose another name\n"},
 		{"output", []string{"up", "--tun", "ft1", "--addr", "10.78.0.2/24", "--host-addr", "10.78.0.1/24", "--pcap", "no/s.pcapng"},
 			"fivetuple: --pcap no/s.pcapng: no such file or directory: create its folder first\n"},
 	} {

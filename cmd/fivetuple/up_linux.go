@@ -158,6 +158,9 @@ func (u *upFlags) check() (c *upConfig, err error) {
 	if err := c.checkGateway(u); err != nil {
 		return nil, err
 	}
+	if err := c.checkName(); err != nil {
+		return nil, err
+	}
 	if c.serve, err = chooseServices(u.serve); err != nil {
 		return nil, err
 	}
@@ -181,6 +184,9 @@ func (u *upFlags) check() (c *upConfig, err error) {
 		}
 		c.out.protect("the scenario", u.scenario)
 	}
+	if c.script != nil && c.user != nil && c.out.pcapDir != "" {
+		return nil, usagef("--pcap-dir and --user: the files of the scenario's other hosts would be made by %s, who may not: --pcap has all hosts in one file", u.user)
+	}
 	return c, nil
 }
 
@@ -193,6 +199,9 @@ func (c *upConfig) checkDevice(u *upFlags) error {
 		c.tun.Name, c.tun.Ethernet = u.tap, true
 	case u.tun == "":
 		c.tun.Name = "ft0"
+	}
+	if u.mtu < tun.MinMTU || u.mtu > tun.MaxMTU {
+		return usagef("--mtu %d: an MTU is %d to %d bytes", u.mtu, tun.MinMTU, tun.MaxMTU)
 	}
 	if u.device != "auto" {
 		c.tun.Mode = tun.Mode(u.device)
@@ -219,58 +228,6 @@ func (c *upConfig) checkDevice(u *upFlags) error {
 		return usagef("--congestion %q: there are cubic and reno", u.congestion)
 	}
 	return nil
-}
-
-// parsePrefixes reads addresses with their prefix lengths.
-func parsePrefixes(flag string, args []string) ([]netip.Prefix, error) {
-	var out []netip.Prefix
-	for _, a := range args {
-		p, err := netip.ParsePrefix(a)
-		if err != nil {
-			return nil, usagef("%s %q: an address with its prefix length is written 10.77.0.2/24 or fd77::2/64", flag, a)
-		}
-		ip := p.Addr()
-		if ip.IsMulticast() || ip.IsLoopback() || ip.IsUnspecified() || ip.Is4In6() {
-			return nil, usagef("%s %s: is not an address that a host can have; 10.77.0.2/24 would be one", flag, a)
-		}
-		out = append(out, p)
-	}
-	return out, nil
-}
-
-// checkAddrs refuses addresses between which no packet would find its way.
-func (c *upConfig) checkAddrs() error {
-	switch {
-	case len(c.addrs) == 0 && len(c.hostAddrs) == 0:
-		return usagef("up needs the addresses of both ends: --addr 10.77.0.2/24 for the stack, --host-addr 10.77.0.1/24 for Linux")
-	case len(c.addrs) == 0:
-		return usagef("--host-addr needs --addr, the stack's address, in the network of --host-addr %s: --addr %s", c.hostAddrs[0], neighbor(c.hostAddrs[0]))
-	case len(c.hostAddrs) == 0:
-		return usagef("--addr needs --host-addr, Linux's address on the device, in the network of --addr %s: --host-addr %s", c.addrs[0], neighbor(c.addrs[0]))
-	}
-	for _, a := range c.addrs {
-		found := false
-		for _, h := range c.hostAddrs {
-			if a.Addr() == h.Addr() {
-				return usagef("--addr and --host-addr are both %s: each end of the device needs its own", a.Addr())
-			}
-			found = found || h.Contains(a.Addr())
-		}
-		if !found {
-			return usagef("--addr %s is in the network of no --host-addr, so Linux would not find it: add --host-addr %s", a, neighbor(a))
-		}
-	}
-	return nil
-}
-
-// neighbor is another address of the same network, as an example.
-func neighbor(p netip.Prefix) netip.Prefix {
-	for _, a := range []netip.Addr{p.Masked().Addr().Next(), p.Addr().Next(), p.Addr().Prev()} {
-		if a != p.Addr() && p.Contains(a) {
-			return netip.PrefixFrom(a, p.Bits())
-		}
-	}
-	return netip.PrefixFrom(p.Addr().Next(), p.Bits()) // a network of one: no example is right
 }
 
 // run brings everything up, runs it until its end, and takes it down.
@@ -303,6 +260,9 @@ func (c *upConfig) run(cmd *cobra.Command) (err error) {
 	}()
 	if l.session, err = s.serveControl(ctx, c.control, l.tun.Name()); err != nil {
 		return usageError{err}
+	}
+	if c.user != nil { // another user than the one who reads it
+		l.session = controlPath(l.session)
 	}
 	if c.duration > 0 {
 		var cancel context.CancelFunc

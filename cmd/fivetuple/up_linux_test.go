@@ -125,6 +125,25 @@ func keepAlive(t *testing.T, addr string) {
 	require.Equal(t, 1, connections)
 }
 
+// TestUpHTTPClose: a client that asks for it, in whatever way it writes that, has its
+// connection closed.
+func TestUpHTTPClose(t *testing.T) {
+	if !isLive(t) {
+		return
+	}
+	p := up(t, t.TempDir())
+	for _, field := range []string{"Connection: close", "connection:close", "Connection: keep-alive, Close"} {
+		c := dial(t, "tcp", lab4, "80")
+		_, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: lab\r\n"+field+"\r\n\r\n")
+		require.NoError(t, err)
+		all, err := io.ReadAll(c)
+		require.NoError(t, err, field)
+		require.Contains(t, string(all), "\r\nConnection: close\r\n")
+		require.NoError(t, c.Close())
+	}
+	p.stop()
+}
+
 // TestUpPing: no echo request is lost, however fast they come.
 func TestUpPing(t *testing.T) {
 	if !isLive(t) {

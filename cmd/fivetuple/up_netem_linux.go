@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"fivetuple/sim/netem"
@@ -40,8 +41,16 @@ func readNetem(text string) (out, in string, err error) {
 	first, _, _ := strings.Cut(strings.TrimSpace(text), " ")
 	if first == "out" || first == "in" {
 		out, in = "", ""
+		var seen []string
 		for part := range strings.SplitSeq(text, ",") {
 			dir, words, _ := strings.Cut(strings.TrimSpace(part), " ")
+			switch words = strings.TrimSpace(words); {
+			case slices.Contains(seen, dir):
+				return "", "", usagef("--netem %q: %s is there twice: write all of its words behind one", text, dir)
+			case words == "":
+				return "", "", usagef("--netem %q: nothing is behind %s, as in out delay 40ms", text, dir)
+			}
+			seen = append(seen, dir)
 			switch dir {
 			case "out":
 				out = words

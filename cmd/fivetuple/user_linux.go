@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/user"
 	"strconv"
 	"syscall"
@@ -51,5 +52,17 @@ func (p *privileges) become() error {
 			return fmt.Errorf("--user %s: %s: %w; only root can become somebody else", p.name, step.what, err)
 		}
 	}
-	return nil
+	return p.leaveRuntimeDir()
+}
+
+// leaveRuntimeDir forgets the folder of the user's sockets, unless it is that of the
+// new user.
+func (p *privileges) leaveRuntimeDir() error {
+	info, err := os.Stat(os.Getenv("XDG_RUNTIME_DIR"))
+	if err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) == p.uid {
+			return nil
+		}
+	}
+	return os.Unsetenv("XDG_RUNTIME_DIR")
 }

@@ -43,3 +43,31 @@ func TestUpUser(t *testing.T) {
 	require.Equal(t, exitUsage, bad.wait())
 	require.Contains(t, bad.stderr(), `--user "nonesuch": no such user on this machine`)
 }
+
+// TestUpUserRuntimeDir: the old user's XDG_RUNTIME_DIR is not where the new one's
+// control socket goes, and captures are made while that is still allowed.
+func TestUpUserRuntimeDir(t *testing.T) {
+	if !isLive(t) {
+		return
+	}
+	dir := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", filepath.Join(dir, "root"))
+	t.Setenv("TMPDIR", filepath.Join(dir, "tmp"))
+	for d := dir; d != "/tmp" && d != "/"; d = filepath.Dir(d) { // the user has to get to its socket
+		require.NoError(t, os.Chmod(d, 0o755))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "root"), 0o700))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "tmp"), 0o700))
+	require.NoError(t, os.Chmod(filepath.Join(dir, "tmp"), 0o1777))
+	p := start(t, dir, "fivetuple", upArgs("-q", "--serve", "echo", "--user", "65534", "--pcap-dir", "caps")...)
+	socket := filepath.Join(dir, "tmp", "fivetuple-65534", "ft0.sock")
+	p.await("session @" + socket)
+	c := dial(t, "tcp", lab4, "7")
+	defer c.Close()
+	roundTrip(t, c)
+	require.Contains(t, tool(t, nil, "fivetuple", "stats", "@"+socket), "host lab")
+	p.stop()
+	for _, name := range []string{"lab.pcapng", "linux.pcapng"} {
+		require.Contains(t, tshark(t, filepath.Join(dir, "caps", name)), "TCP")
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -95,13 +96,21 @@ func (v *view) live(cmd *cobra.Command, name string, show func([]*sim.Host) erro
 	case s == nil:
 		return forward(cmd, name)
 	}
-	return s.do(cmd.Context(), func() error {
+	// The world does not wait for a client that does not read.
+	var held bytes.Buffer
+	out := cmd.OutOrStdout()
+	cmd.SetOut(&held)
+	err := s.do(cmd.Context(), func() error {
 		hosts, err := v.hosts(s.world)
 		if err != nil {
 			return err
 		}
 		return show(hosts)
 	})
+	if err == nil {
+		cmd.SetOut(out)
+	}
+	return tell(cmd, err, &held)
 }
 
 // hosts are those to look at.

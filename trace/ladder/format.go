@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -73,6 +74,17 @@ func pad(n int) string { return strings.Repeat(" ", max(0, n)) }
 
 // padTo fills s with blanks up to n columns.
 func padTo(s string, n int) string { return s + pad(n-width(s)) }
+
+// oneLine puts a blank in the place of each control character: others' text must
+// neither break a row nor speak to the terminal.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
 
 // cut shortens s to n columns.
 func cut(s string, n int) string {

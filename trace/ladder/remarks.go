@@ -12,10 +12,10 @@ func (l *Ladder) remark(ev *trace.Event) {
 	case *trace.Process:
 		l.process(ev, b)
 	case *trace.Mark:
-		l.wide("── mark: " + b.Text + " ──")
+		l.wide("── mark: " + oneLine(b.Text) + " ──")
 	case *trace.Warning:
 		l.sum.Warnings++
-		l.wide("warning: " + who(ev) + b.Text)
+		l.wide("warning: " + who(ev) + oneLine(b.Text))
 	case *trace.LinkChange:
 		now := b.Now
 		if now == "" {

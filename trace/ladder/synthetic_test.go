@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"fivetuple/sim"
 	"fivetuple/sim/netem"
@@ -94,6 +95,21 @@ func TestRemarks(t *testing.T) {
 	require.NoError(t, b.Close())
 	require.Equal(t, ladder.Summary{Calls: 1, Met: 1, Failed: 1, Warnings: 1}, l.Summary())
 	golden(t, "remarks", out.String()+"\n"+l.Footer()+"\n")
+}
+
+// TestRemarkOneLine: a remark breaks no row, and does not speak to the terminal; one
+// that is long goes on below.
+func TestRemarkOneLine(t *testing.T) {
+	var out strings.Builder
+	b := newBus(ladder.New(&out, ladder.Config{Hosts: twoHosts, Paced: true}))
+	b.Emit(onClient, &trace.Mark{Text: "two\nlines, \x1b[31mred"})
+	b.Emit(onClient, &trace.Mark{Text: strings.Repeat("word ", 30) + "end"})
+	require.NoError(t, b.Close())
+	require.Contains(t, out.String(), "── mark: two lines,  [31mred ──\n")
+	require.Contains(t, out.String(), " word end ──\n")
+	for line := range strings.Lines(out.String()) {
+		require.LessOrEqual(t, utf8.RuneCountInString(line), 101)
+	}
 }
 
 // More than five hosts are shown flat, and packets from outside when they arrive.

@@ -17,7 +17,7 @@ import (
 // marked in its comment.
 //
 // A file is created at its host's first packet and replaces one of the same
-// name; a host without packets gets none. Each holds one open descriptor until
+// name; a host without packets gets none, but by [Dir.Create]. Each holds one open descriptor until
 // Close. Errors behave as a Writer's do, and the first one ends all files.
 type Dir struct {
 	dir   string
@@ -68,6 +68,13 @@ func (d *Dir) Event(ev *trace.Event) error {
 		err = h.packet(ev, p)
 	}
 	d.err = err
+	return err
+}
+
+// Create creates the file of a host ahead of its first packet, for who may not do so
+// any more when that comes.
+func (d *Dir) Create(host string) error {
+	_, err := d.host(host)
 	return err
 }
 
