@@ -10,15 +10,11 @@ import (
 // in packetdrill and Wireshark, and notices segments that repeat old data.
 // The zero value is ready for use.
 //
-// It forgets a side that has been silent while keptSides others were not, so
+// It forgets a side that has been silent while very many others were not, so
 // that it does not grow for ever: numbers of that are absolute then.
 type Flows struct {
-	sides, older map[flowSide]*sideState // those of older move to sides when they are asked for
+	sides Recent[flowSide, sideState] // each takes about 200 bytes
 }
-
-// keptSides is how many sides a map may have before it becomes the older one: each
-// takes about 200 bytes.
-const keptSides = 1 << 18
 
 // flowSide names the sending side of a connection.
 type flowSide struct{ from, to netip.AddrPort }
@@ -36,10 +32,10 @@ func (f *Flows) Note(s *Summary) (retransmit bool) {
 		return false
 	}
 	key := flowSide{s.Src, s.Dst}
-	me := f.side(key)
+	me := f.sides.Get(key)
 	if s.syn && (me == nil || me.isn != s.rawSeq) {
 		me = &sideState{isn: s.rawSeq, nxt: s.rawSeq}
-		f.keep(key, me)
+		f.sides.Put(key, me)
 	}
 	if me == nil {
 		f.Relate(s)
@@ -54,30 +50,10 @@ func (f *Flows) Note(s *Summary) (retransmit bool) {
 	return retransmit
 }
 
-// side finds a side, nil if it is not known.
-func (f *Flows) side(key flowSide) *sideState {
-	if s := f.sides[key]; s != nil {
-		return s
-	}
-	s := f.older[key]
-	if s != nil {
-		f.keep(key, s)
-	}
-	return s
-}
-
-// keep makes a side one of the younger.
-func (f *Flows) keep(key flowSide, s *sideState) {
-	if f.sides == nil || len(f.sides) >= keptSides {
-		f.sides, f.older = make(map[flowSide]*sideState), f.sides
-	}
-	f.sides[key] = s
-}
-
 // Relate rewrites the numbers of a segment to relative ones without noting it:
 // for a packet that is seen again at its receiver.
 func (f *Flows) Relate(s *Summary) {
-	me, peer := f.side(flowSide{s.Src, s.Dst}), f.side(flowSide{s.Dst, s.Src})
+	me, peer := f.sides.Get(flowSide{s.Src, s.Dst}), f.sides.Get(flowSide{s.Dst, s.Src})
 	if me == nil && peer != nil && s.Flags == "R." && s.rawSeq == 0 {
 		me = &sideState{} // refuses a SYN: it has no numbers of its own (RFC 9293, 3.10.7.1)
 	}

@@ -21,14 +21,14 @@ func TestFlowsForget(t *testing.T) {
 		return s
 	}
 	note(client(0), server, 1000, true)
-	for n := uint32(1); n < 3*keptSides; n++ {
+	for n := uint32(1); n < 3*recentMost; n++ {
 		note(client(n), server, n, true)
-		if n%(keptSides/2) == 0 {
+		if n%(recentMost/2) == 0 {
 			s := note(client(0), server, 1001+n, false)
 			require.True(t, s.Rel)
 			require.Equal(t, 1+n, s.Seq)
 		}
 	}
-	require.LessOrEqual(t, len(f.sides)+len(f.older), 2*keptSides)
+	require.LessOrEqual(t, len(f.sides.young)+len(f.sides.old), 2*recentMost)
 	require.False(t, note(client(1), server, 2, false).Rel, "it is forgotten")
 }

@@ -66,7 +66,12 @@ shows who has opened the connection: "<-" came in through a published port.`,
 		if s.gate == nil {
 			return usagef("gateway: this session has none; `fivetuple up --gateway` has one")
 		}
-		return s.do(cmd.Context(), func() error { return writeFlows(cmd.OutOrStdout(), s.gate.Flows()) })
+		var flows []gateway.Flow
+		err := s.do(cmd.Context(), func() error { flows = s.gate.Flows(); return nil })
+		if err != nil {
+			return err
+		}
+		return writeFlows(cmd.OutOrStdout(), flows) // who does not read holds up nobody
 	})
 }
 

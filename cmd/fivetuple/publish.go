@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -97,7 +98,9 @@ have come in by then go on.`,
 				return err
 			}
 		}
-		return s.do(cmd.Context(), func() error { return writePublished(cmd.OutOrStdout(), s.gate.Published()) })
+		var text bytes.Buffer
+		err := s.do(cmd.Context(), func() error { return writePublished(&text, s.gate.Published()) })
+		return tell(cmd, err, &text)
 	})
 }
 

@@ -35,7 +35,7 @@ func New(w io.Writer, cfg Config) *Ladder {
 	cfg = cfg.withDefaults()
 	l := &Ladder{
 		cfg: cfg, calls: make(map[uint64]*row), recent: make(map[trace.ID]*trace.Event),
-		flying: make(map[uint64]bool), flows: newFlowMemory(),
+		flying: make(map[uint64]bool),
 	}
 	for _, h := range cfg.Hosts {
 		l.lanes = append(l.lanes, &lane{Host: h})

@@ -28,19 +28,19 @@ type sideMemory struct {
 }
 
 // flowMemory remembers both sides of every TCP connection.
-type flowMemory struct{ sides map[side]*sideMemory }
-
-func newFlowMemory() flowMemory { return flowMemory{make(map[side]*sideMemory)} }
+type flowMemory struct {
+	sides trace.Recent[side, sideMemory]
+}
 
 // note takes in a segment that has just been sent, and describes it.
-func (f flowMemory) note(s *trace.Summary) segment {
+func (f *flowMemory) note(s *trace.Summary) segment {
 	if s.Proto != "tcp" {
 		return segment{Summary: s}
 	}
-	me := f.sides[side{s.Src, s.Dst}]
+	me := f.sides.Get(side{s.Src, s.Dst})
 	if me == nil {
 		me = &sideMemory{scale: -1}
-		f.sides[side{s.Src, s.Dst}] = me
+		f.sides.Put(side{s.Src, s.Dst}, me)
 	}
 	isSYN := strings.Contains(s.Flags, "S")
 	if isSYN {
@@ -55,9 +55,9 @@ func (f flowMemory) note(s *trace.Summary) segment {
 }
 
 // look describes a segment that was noted before.
-func (f flowMemory) look(s *trace.Summary) segment {
+func (f *flowMemory) look(s *trace.Summary) segment {
 	seg := segment{Summary: s, win: s.Win}
-	me, peer := f.sides[side{s.Src, s.Dst}], f.sides[side{s.Dst, s.Src}]
+	me, peer := f.sides.Get(side{s.Src, s.Dst}), f.sides.Get(side{s.Dst, s.Src})
 	if me != nil && peer != nil && me.scale >= 0 && peer.scale >= 0 && !strings.Contains(s.Flags, "S") {
 		seg.win = s.Win << min(me.scale, 14) // both must have offered it: RFC 7323, 2.2
 	}
