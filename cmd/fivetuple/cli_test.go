@@ -18,7 +18,23 @@ var update = flag.Bool("update", false, "rewrite the expected files in testdata/
 // TestMain lets `fivetuple` in scripts, and in the live tests, be the main of
 // the test binary itself.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"fivetuple": main})
+	testscript.Main(apart{m}, map[string]func(){"fivetuple": main})
+}
+
+// apart runs the tests with a folder of their own for control sockets: the sessions of
+// this user that are up beside them are somebody's.
+type apart struct{ m *testing.M }
+
+func (a apart) Run() int {
+	dir, err := os.MkdirTemp("", "fivetuple-test-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = os.Setenv("XDG_RUNTIME_DIR", dir)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return a.m.Run()
 }
 
 // TestScripts runs the command line as its users do: testdata/*.txtar. Each
