@@ -54,6 +54,7 @@ func TestUpControl(t *testing.T) {
 		{`stats takes @NAME alone, and not "x"`, []string{"stats", "@" + socket, "x"}},
 		{`trace takes @NAME alone, and not "x"`, []string{"trace", "@" + socket, "x"}},
 		{"--format x: it is ladder, jsonl or pcapng", []string{"trace", "@" + socket, "--format", "x"}},
+		{"--follow=false: a trace begins now", []string{"trace", "@" + socket, "--follow=false"}},
 	} {
 		bad := start(t, dir, "fivetuple", tc.args...)
 		require.Equal(t, exitUsage, bad.wait(), "%s", tc.args)

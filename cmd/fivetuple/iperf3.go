@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -99,8 +100,7 @@ func (v *iperfServer) serve(s session, fd int) error {
 // run is the control connection.
 func (t *iperfTest) run(s session, v *iperfServer) error {
 	defer t.hangUp(s)
-	// A state must not wait for the acknowledgment of the one before: the data would overtake it.
-	if err := s.Setsockopt(t.control, sockapi.IPPROTO_TCP, sockapi.TCP_NODELAY, 1); err != nil {
+	if err := t.prepare(s); err != nil {
 		return err
 	}
 	if err := t.say(s, iperfParamExchange); err != nil {
@@ -144,6 +144,18 @@ func (t *iperfTest) run(s session, v *iperfServer) error {
 			return fmt.Errorf("iperf3: state %d is none that a client sends then", state[0])
 		}
 	}
+}
+
+// prepare sets the options of the control connection.
+func (t *iperfTest) prepare(s session) error {
+	return errors.Join(
+		// A state must not wait for the acknowledgment of the one before: the data would overtake it.
+		s.Setsockopt(t.control, sockapi.IPPROTO_TCP, sockapi.TCP_NODELAY, 1),
+		// A client that is gone without a word must not keep the server from others: it is noticed after a minute.
+		s.Setsockopt(t.control, sockapi.SOL_SOCKET, sockapi.SO_KEEPALIVE, 1),
+		s.Setsockopt(t.control, sockapi.IPPROTO_TCP, sockapi.TCP_KEEPIDLE, 30),
+		s.Setsockopt(t.control, sockapi.IPPROTO_TCP, sockapi.TCP_KEEPINTVL, 10),
+		s.Setsockopt(t.control, sockapi.IPPROTO_TCP, sockapi.TCP_KEEPCNT, 3))
 }
 
 // wanted is how many streams the test has.

@@ -307,5 +307,11 @@ A reader that is too slow loses events, which is said; the session does not wait
 	cmd.Flags().BoolVar(&ascii, "ascii", false, "draw the ladder without UTF-8")
 	cmd.Flags().BoolVar(&full, "full", false, "show every segment of a bulk transfer in the ladder")
 	cmd.Flags().BoolP("follow", "f", true, "go on until Ctrl-C; there is no other way")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if on, err := cmd.Flags().GetBool("follow"); err != nil || !on {
+			return usagef("--follow=false: a trace begins now; what was before is in the files of --pcap, --jsonl and --ladder, or in a recording")
+		}
+		return nil
+	}
 	return cmd
 }
