@@ -86,7 +86,11 @@ func (p *printer) row(r *row) {
 
 func (p *printer) lines(r *row) []string {
 	if r.wide {
-		return wrap(r.text, p.cfg.Width-laneStart)
+		lines := wrap(r.text, p.cfg.Width-laneStart)
+		if last := len(lines) - 1; last > 0 && strings.TrimSpace(lines[last]) == "──" {
+			return lines[:last] // a rule has no line of its own
+		}
+		return lines
 	}
 	return p.lay.lines(r)
 }

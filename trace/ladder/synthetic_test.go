@@ -104,11 +104,16 @@ func TestRemarkOneLine(t *testing.T) {
 	b := newBus(ladder.New(&out, ladder.Config{Hosts: twoHosts, Paced: true}))
 	b.Emit(onClient, &trace.Mark{Text: "two\nlines, \x1b[31mred"})
 	b.Emit(onClient, &trace.Mark{Text: strings.Repeat("word ", 30) + "end"})
+	for n := range 20 { // of these, some end where a line does
+		b.Emit(onClient, &trace.Mark{Text: strings.Repeat("x", 70+n) + " last"})
+	}
 	require.NoError(t, b.Close())
+	require.Equal(t, 20, strings.Count(out.String(), " last"))
 	require.Contains(t, out.String(), "── mark: two lines,  [31mred ──\n")
 	require.Contains(t, out.String(), " word end ──\n")
 	for line := range strings.Lines(out.String()) {
 		require.LessOrEqual(t, utf8.RuneCountInString(line), 101)
+		require.NotEqual(t, "──", strings.TrimSpace(line), "a rule has no line of its own")
 	}
 }
 
