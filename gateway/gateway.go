@@ -9,6 +9,7 @@ import (
 
 	"fivetuple/sockapi"
 	"fivetuple/stack"
+	"fivetuple/trace"
 )
 
 // Gateway is a process of the lab and the sockets of the machine that it has.
@@ -25,7 +26,7 @@ type Gateway struct {
 	doors     map[netip.AddrPort]*door // listeners
 	shut      []*door                  // those that nobody waits at, oldest first
 	fresh     []*held                  // arrivals that wait for the thread
-	ready     []step                   // what may make progress
+	ready     []due                    // what may make progress
 	timed     []flow                   // what may expire
 	sweep     time.Duration            // when it is looked at next
 	num       int32                    // of the last flow
@@ -64,9 +65,16 @@ type flow interface {
 
 // held is a packet that waits for the thread.
 type held struct {
-	flow flow
-	pkt  stack.Packet
-	data []byte // of an echo request
+	flow  flow
+	pkt   stack.Packet
+	cause trace.ID // its arrival
+	data  []byte   // of an echo request
+}
+
+// due is a step that waits for the thread, and the event for which it is taken.
+type due struct {
+	step  step
+	cause trace.ID
 }
 
 // newGateway makes a gateway whose outside is h.
@@ -134,19 +142,23 @@ func (g *Gateway) Feed(ctx context.Context, ask func(context.Context) bool) {
 func (g *Gateway) Serve(p *sockapi.Proc) error {
 	g.p, g.awake = p, true
 	for {
+		woken := p.Cause()
 		fresh := g.fresh
 		g.fresh = nil
 		for _, h := range fresh {
+			p.Because(h.cause)
 			h.flow.arrived(h)
 		}
 		ready := g.ready
 		g.ready = nil
-		for _, s := range ready {
-			if f, ok := s.(flow); ok {
+		for _, r := range ready {
+			if f, ok := r.step.(flow); ok {
 				f.common().queued = false
 			}
-			s.step()
+			p.Because(r.cause)
+			r.step.step()
 		}
+		p.Because(woken)
 		if len(g.ready) > 0 {
 			g.rest(p.Now()) // others first
 		} else if len(g.fresh) == 0 {
@@ -172,15 +184,17 @@ func (g *Gateway) queue(f flow) {
 }
 
 func (g *Gateway) enqueue(s step) {
-	g.ready = append(g.ready, s)
-	if g.p != nil { // else it has not begun, and will look
-		g.p.Rouse()
+	if g.p == nil { // it has not begun, and will look
+		g.ready = append(g.ready, due{step: s})
+		return
 	}
+	g.ready = append(g.ready, due{s, g.p.Cause()})
+	g.p.Rouse()
 }
 
 // hold keeps an arrival for the thread.
 func (g *Gateway) hold(f flow, a *stack.Arrival) {
-	h := &held{flow: f, pkt: a.Packet.Clone()}
+	h := &held{flow: f, pkt: a.Packet.Clone(), cause: g.p.Cause()}
 	if a.Echo {
 		h.data = a.Payload()
 	}

@@ -74,7 +74,9 @@ func (f *tcpFlow) connected() {
 	g := f.g
 	f.local = g.host.name(f.host)
 	g.mark("outside: tcp %s -> %s, for %s -> %s", f.local, f.dialed, f.key.client, f.key.target)
+	cause := g.p.Cause()
 	d, err := g.doorFor(f.key.target)
+	g.p.Because(cause) // not because of the listener's calls
 	if err != nil {
 		g.warn("gateway: " + err.Error() + ": a socket of the lab has the port")
 		f.refuse(f.syn.pkt.Bytes(), sockapi.ECONNREFUSED)

@@ -21,6 +21,14 @@ func (p *Proc) Rest(deadline time.Duration) { p.parker.Park(deadline) }
 // it, also in the middle of the stack's work.
 func (p *Proc) Rouse() { p.parker.Wake() }
 
+// Cause is the event that is being handled, 0 if there is none: what follows names
+// it as its cause ([trace.Event]).
+func (p *Proc) Cause() trace.ID { return p.kernel.Bus().Cause() }
+
+// Because has what the thread does next follow from an event: a thread that was
+// roused for several reasons says for each what it does for it.
+func (p *Proc) Because(cause trace.ID) { p.kernel.Bus().SetCause(cause) }
+
 // Watch is a socket that somebody is told about.
 type Watch struct {
 	s     *socket
